@@ -1,0 +1,406 @@
+//! The vocabulary: what a quote and a trade are, and where they come from.
+//!
+//! Nothing here knows about sockets, threads, JSON or files.
+
+use std::{fmt, str::FromStr};
+
+/// An exchange, named as it appears in the configuration, metrics and Parquet partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "a name is all there is to say")]
+pub enum Exchange {
+    Binance,
+    Bybit,
+    Okx,
+}
+
+impl Exchange {
+    /// Every exchange there is code for.
+    pub const ALL: [Exchange; 3] = [Exchange::Binance, Exchange::Bybit, Exchange::Okx];
+
+    /// The lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Exchange::Binance => "binance",
+            Exchange::Bybit => "bybit",
+            Exchange::Okx => "okx",
+        }
+    }
+}
+
+/// What is traded: the asset itself, or a perpetual contract on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "a name is all there is to say")]
+pub enum Market {
+    Spot,
+    Perp,
+}
+
+impl Market {
+    /// Both markets.
+    pub const ALL: [Market; 2] = [Market::Spot, Market::Perp];
+
+    /// The lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Market::Spot => "spot",
+            Market::Perp => "perp",
+        }
+    }
+}
+
+/// A name that is none of those there are.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no {what} is called {name:?}; there are {known}")]
+pub struct UnknownName {
+    what: &'static str,
+    name: String,
+    known: String,
+}
+
+fn find<T: Copy>(
+    what: &'static str,
+    all: &[T],
+    name: fn(T) -> &'static str,
+    wanted: &str,
+) -> Result<T, UnknownName> {
+    all.iter().copied().find(|&it| name(it) == wanted).ok_or_else(|| UnknownName {
+        what,
+        name: wanted.to_owned(),
+        known: all.iter().map(|&it| name(it)).collect::<Vec<_>>().join(", "),
+    })
+}
+
+impl FromStr for Exchange {
+    type Err = UnknownName;
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        find("exchange", &Self::ALL, Self::name, name)
+    }
+}
+
+impl FromStr for Market {
+    type Err = UnknownName;
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        find("market", &Self::ALL, Self::name, name)
+    }
+}
+
+impl fmt::Display for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Display for Market {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// One market of one exchange: the unit of configuration, discovery and connection planning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the types say it")]
+pub struct Venue {
+    pub exchange: Exchange,
+    pub market: Market,
+}
+
+impl Venue {
+    /// Pairs an exchange with one of its markets.
+    #[must_use]
+    pub const fn new(exchange: Exchange, market: Market) -> Self {
+        Self { exchange, market }
+    }
+}
+
+impl fmt::Display for Venue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}-{}", self.exchange, self.market))
+    }
+}
+
+/// What a stream of events is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Channel {
+    /// Best bid and ask.
+    Quotes,
+    /// Trades as they happen.
+    Trades,
+}
+
+impl Channel {
+    /// Both channels.
+    pub const ALL: [Channel; 2] = [Channel::Quotes, Channel::Trades];
+
+    /// The lower-case name, which is also the name of the folder its files go to.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Channel::Quotes => "quotes",
+            Channel::Trades => "trades",
+        }
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Something that can be traded at a venue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instrument {
+    /// Where it trades.
+    pub venue: Venue,
+    /// `BASE-QUOTE` in upper case, spelled the same for every venue.
+    pub symbol: String,
+    /// The venue's own spelling.
+    pub symbol_native: String,
+    /// Units of the base asset in one unit of size on the wire: 1 unless the venue counts
+    /// contracts. Finite and positive.
+    pub contract_size: f64,
+}
+
+/// Names an [`Instrument`] of the registry for as long as the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InstrumentId(pub u32);
+
+/// Names one connection, from its handshake to its end: a reconnect gets a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId(pub u32);
+
+/// Nanoseconds since the Unix epoch, UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Nanos(pub i64);
+
+/// The number of nanoseconds in a UTC day.
+const DAY: i64 = 86_400 * 1_000_000_000;
+
+impl Nanos {
+    /// The UTC day this falls on, counted from the Unix epoch.
+    #[must_use]
+    pub fn day(self) -> i32 {
+        i32::try_from(self.0.div_euclid(DAY)).expect("an i64 of nanoseconds spans 213,504 days")
+    }
+}
+
+/// One side of the top of the book. Both numbers are finite and positive.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Level {
+    /// Price, in the quote asset.
+    pub price: f64,
+    /// Size, in the base asset.
+    pub size: f64,
+}
+
+/// The best bid and ask of one instrument at one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quote {
+    /// What is quoted.
+    pub instrument: InstrumentId,
+    /// The connection it came over.
+    pub conn: ConnId,
+    /// When the exchange says it happened; `None` when it does not say.
+    pub ts_event: Option<Nanos>,
+    /// When its bytes left our socket.
+    pub ts_recv: Nanos,
+    /// Best bid; `None` for an empty side.
+    pub bid: Option<Level>,
+    /// Best ask; `None` for an empty side.
+    pub ask: Option<Level>,
+    /// The exchange's number of this state of the book; `None` when it gives none.
+    pub sequence: Option<i64>,
+}
+
+/// Which side took liquidity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a name is all there is to say")]
+pub enum Side {
+    Buy,
+    Sell,
+    Unknown,
+}
+
+impl Side {
+    /// The lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Side::Buy => "buy",
+            Side::Sell => "sell",
+            Side::Unknown => "unknown",
+        }
+    }
+}
+
+/// One trade.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trade {
+    /// What was traded.
+    pub instrument: InstrumentId,
+    /// The connection it came over.
+    pub conn: ConnId,
+    /// When the exchange says it happened; `None` when it does not say.
+    pub ts_event: Option<Nanos>,
+    /// When its bytes left our socket.
+    pub ts_recv: Nanos,
+    /// Price, in the quote asset; finite and positive.
+    pub price: f64,
+    /// Size, in the base asset; finite and positive.
+    pub size: f64,
+    /// The side of the taker.
+    pub side: Side,
+    /// The exchange's name for it; [`TradeId::None`] when it gives none.
+    pub id: TradeId,
+}
+
+/// An exchange's name for a trade, kept without an allocation where its usual forms allow that.
+///
+/// Equal ids are spelled equally and the reverse: a form is only used when it prints back to the
+/// very text it was read from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TradeId {
+    /// The exchange names none.
+    #[default]
+    None,
+    /// A decimal number without leading zeros.
+    Number(u64),
+    /// A lower-case hyphenated UUID, as its 16 bytes.
+    Uuid([u8; 16]),
+    /// Anything else.
+    Text(Box<str>),
+}
+
+impl TradeId {
+    /// Reads an id from the exchange's spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.as_bytes() {
+            [] => TradeId::None,
+            [b'0'] => TradeId::Number(0),
+            [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit) => {
+                text.parse().map_or_else(|_| TradeId::Text(text.into()), TradeId::Number)
+            }
+            _ => parse_uuid(text).map_or_else(|| TradeId::Text(text.into()), TradeId::Uuid),
+        }
+    }
+
+    /// Whether the exchange gave an id.
+    #[must_use]
+    pub fn is_some(&self) -> bool {
+        *self != TradeId::None
+    }
+}
+
+/// Where the hyphens of a UUID's text are.
+const UUID_HYPHENS: [usize; 4] = [8, 13, 18, 23];
+
+fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+    let text = text.as_bytes();
+    if text.len() != 36 || UUID_HYPHENS.iter().any(|&it| text[it] != b'-') {
+        return None;
+    }
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut digits = (0..36).filter(|it| !UUID_HYPHENS.contains(it)).map(|it| digit(text[it]));
+    let mut bytes = [0; 16];
+    for byte in &mut bytes {
+        *byte = digits.next()?? << 4 | digits.next()??;
+    }
+    Some(bytes)
+}
+
+impl fmt::Display for TradeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TradeId::None => Ok(()),
+            TradeId::Number(n) => n.fmt(f),
+            TradeId::Text(text) => f.write_str(text),
+            TradeId::Uuid(bytes) => {
+                for (i, byte) in bytes.iter().enumerate() {
+                    let hyphen = if matches!(i, 4 | 6 | 8 | 10) { "-" } else { "" };
+                    write!(f, "{hyphen}{byte:02x}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What consumers receive.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the types say it")]
+pub enum Event {
+    Quote(Quote),
+    Trade(Trade),
+}
+
+impl Event {
+    /// What the event is about.
+    #[must_use]
+    pub fn instrument(&self) -> InstrumentId {
+        match self {
+            Event::Quote(it) => it.instrument,
+            Event::Trade(it) => it.instrument,
+        }
+    }
+
+    /// When its bytes left our socket.
+    #[must_use]
+    pub fn ts_recv(&self) -> Nanos {
+        match self {
+            Event::Quote(it) => it.ts_recv,
+            Event::Trade(it) => it.ts_recv,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_trade_id_prints_what_it_was_read_from(
+            text in prop_oneof![
+                "[0-9]{1,25}",
+                "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+                "[0-9A-Fa-f-]{36}",
+                ".{0,40}",
+            ]
+        ) {
+            prop_assert_eq!(TradeId::parse(&text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn usual_trade_ids_need_no_allocation() {
+        assert_eq!(TradeId::parse("5123456789"), TradeId::Number(5_123_456_789));
+        let uuid = TradeId::parse("20f43950-d8dd-5b31-9112-a178eb6023af");
+        assert!(matches!(uuid, TradeId::Uuid(_)), "{uuid:?}");
+    }
+
+    #[test]
+    fn a_day_is_utc_and_floors_before_the_epoch() {
+        assert_eq!(Nanos(0).day(), 0);
+        assert_eq!(Nanos(DAY - 1).day(), 0);
+        assert_eq!(Nanos(DAY).day(), 1);
+        assert_eq!(Nanos(-1).day(), -1);
+    }
+
+    #[test]
+    fn a_name_reads_back() {
+        for exchange in Exchange::ALL {
+            assert_eq!(exchange.name().parse(), Ok(exchange));
+        }
+        let unknown = "krakn".parse::<Exchange>().expect_err("no such exchange");
+        assert!(unknown.to_string().contains("binance"), "{unknown}");
+    }
+}

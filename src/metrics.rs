@@ -1,0 +1,350 @@
+//! Every metric of the program, typed, with its unit and its help.
+//!
+//! Labels are exchange, market, channel, queue and reason, never a symbol. The hot path counts in
+//! plain integers and adds them here once a batch; look a handle up once and keep it.
+
+use std::fmt;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use crate::market::{Channel, Venue};
+
+/// What a metric is of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VenueLabels {
+    exchange: &'static str,
+    market: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChannelLabels {
+    exchange: &'static str,
+    market: &'static str,
+    channel: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    exchange: &'static str,
+    market: &'static str,
+    reason: ReconnectReason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    exchange: &'static str,
+    market: &'static str,
+    state: SubscriptionState,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QueueLabels {
+    queue: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FileLabels {
+    channel: &'static str,
+}
+
+/// Names the values of a label, so that an alert can list them all.
+macro_rules! label_values {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &[$name] = &[$($name::$variant,)+];
+
+            /// The value of the label.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $($name::$variant => $text,)+ }
+            }
+        }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+                self.name().encode(encoder)
+            }
+        }
+    };
+}
+
+label_values! {
+    /// Why a connection had to be replaced.
+    ReconnectReason {
+        /// It could not be made: name, TCP, TLS or WebSocket handshake.
+        Connect = "connect",
+        /// The exchange closed it, cleanly or not.
+        Closed = "closed",
+        /// No proof of life within the heartbeat timeout.
+        Silent = "silent",
+        /// Pings are answered, but no data comes.
+        Mute = "mute",
+        /// It broke while reading or writing.
+        Io = "io",
+        /// The exchange sent what is no WebSocket frame, or one beyond our limits.
+        Protocol = "protocol",
+        /// The exchange announced that it would close it.
+        Notice = "notice",
+        /// Our own code panicked on it.
+        Panic = "panic",
+    }
+}
+
+label_values! {
+    /// How far a subscription has come.
+    SubscriptionState {
+        /// Asked for, not yet answered.
+        Requested = "requested",
+        /// Accepted, no data yet.
+        Acknowledged = "acknowledged",
+        /// Data has come.
+        Delivering = "delivering",
+        /// The exchange refused it.
+        Refused = "refused",
+    }
+}
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    messages: Family<VenueLabels, Counter>,
+    bytes: Family<VenueLabels, Counter>,
+    events: Family<ChannelLabels, Counter>,
+    decode_errors: Family<VenueLabels, Counter>,
+    unknown_frames: Family<VenueLabels, Counter>,
+    reconnects: Family<ReasonLabels, Counter>,
+    connections: Family<VenueLabels, Gauge>,
+    subscriptions: Family<StateLabels, Gauge>,
+    queue_dropped: Family<QueueLabels, Counter>,
+    queue_depth: Family<QueueLabels, Gauge>,
+    queue_age: Family<QueueLabels, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    rows_written: Family<FileLabels, Counter>,
+    rows_lost: Family<FileLabels, Counter>,
+    files_written: Family<FileLabels, Counter>,
+    write_errors: Counter,
+    /// Instruments in the registry.
+    pub instruments: Gauge,
+}
+
+/// The metrics of one venue's connections.
+#[derive(Clone, Debug)]
+pub struct VenueMetrics {
+    venue: Venue,
+    reconnects: Family<ReasonLabels, Counter>,
+    subscriptions: Family<StateLabels, Gauge>,
+    /// WebSocket messages received.
+    pub messages: Counter,
+    /// Bytes received, as they came from the socket.
+    pub bytes: Counter,
+    /// Quotes decoded.
+    pub quotes: Counter,
+    /// Trades decoded.
+    pub trades: Counter,
+    /// Frames that could not be decoded.
+    pub decode_errors: Counter,
+    /// Frames of a kind, or for a symbol, that we do not know.
+    pub unknown_frames: Counter,
+    /// Connections that are up.
+    pub connections: Gauge,
+}
+
+/// The metrics of one queue.
+#[derive(Clone, Debug)]
+pub struct QueueMetrics {
+    /// Events dropped because the queue was full.
+    pub dropped: Counter,
+    /// Events queued when the consumer last looked.
+    pub depth: Gauge,
+    /// Age in seconds of the oldest event when the consumer last looked.
+    pub age: Gauge<f64, std::sync::atomic::AtomicU64>,
+}
+
+/// The metrics of the files of one channel.
+#[derive(Clone, Debug)]
+pub struct FileMetrics {
+    /// Rows in files that are whole and in place.
+    pub rows: Counter,
+    /// Rows that could not be written.
+    pub lost: Counter,
+    /// Files that are whole and in place.
+    pub files: Counter,
+    /// Failures to write, sync or rename.
+    pub errors: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All metrics, at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut it = Self {
+            registry: Registry::with_prefix("spread_aggregator"),
+            messages: Family::default(),
+            bytes: Family::default(),
+            events: Family::default(),
+            decode_errors: Family::default(),
+            unknown_frames: Family::default(),
+            reconnects: Family::default(),
+            connections: Family::default(),
+            subscriptions: Family::default(),
+            queue_dropped: Family::default(),
+            queue_depth: Family::default(),
+            queue_age: Family::default(),
+            rows_written: Family::default(),
+            rows_lost: Family::default(),
+            files_written: Family::default(),
+            write_errors: Counter::default(),
+            instruments: Gauge::default(),
+        };
+        it.register();
+        it
+    }
+
+    /// Counters are named without `_total`: the text format appends it.
+    fn register(&mut self) {
+        let to = &mut self.registry;
+        to.register("messages_received", "WebSocket messages received", self.messages.clone());
+        to.register("bytes_received", "Bytes received from sockets", self.bytes.clone());
+        to.register("events", "Quotes and trades decoded", self.events.clone());
+        to.register("decode_errors", "Frames not decoded", self.decode_errors.clone());
+        let help = "Frames of a kind, or for a symbol, that is not known";
+        to.register("unknown_frames", help, self.unknown_frames.clone());
+        to.register("reconnects", "Connections replaced, by reason", self.reconnects.clone());
+        to.register("connections_up", "Connections that are up", self.connections.clone());
+        to.register("subscriptions", "Subscriptions by state", self.subscriptions.clone());
+        let help = "Events dropped because a queue was full";
+        to.register("queue_dropped", help, self.queue_dropped.clone());
+        to.register("queue_depth", "Events queued", self.queue_depth.clone());
+        let help = "Seconds since the oldest queued event was received";
+        to.register("queue_age_seconds", help, self.queue_age.clone());
+        to.register("rows_written", "Rows in finished files", self.rows_written.clone());
+        to.register("rows_lost", "Rows that could not be written", self.rows_lost.clone());
+        to.register("files_written", "Finished files", self.files_written.clone());
+        let help = "Failures to write, sync or rename a file";
+        to.register("write_errors", help, self.write_errors.clone());
+        to.register("instruments", "Instruments in the registry", self.instruments.clone());
+    }
+
+    /// The handles of one venue. Look them up once a connection, not once a message.
+    #[must_use]
+    pub fn venue(&self, venue: Venue) -> VenueMetrics {
+        let (exchange, market) = (venue.exchange.name(), venue.market.name());
+        let labels = VenueLabels { exchange, market };
+        let events = |channel: Channel| {
+            let labels = ChannelLabels { exchange, market, channel: channel.name() };
+            self.events.get_or_create_owned(&labels)
+        };
+        VenueMetrics {
+            venue,
+            reconnects: self.reconnects.clone(),
+            subscriptions: self.subscriptions.clone(),
+            messages: self.messages.get_or_create_owned(&labels),
+            bytes: self.bytes.get_or_create_owned(&labels),
+            quotes: events(Channel::Quotes),
+            trades: events(Channel::Trades),
+            decode_errors: self.decode_errors.get_or_create_owned(&labels),
+            unknown_frames: self.unknown_frames.get_or_create_owned(&labels),
+            connections: self.connections.get_or_create_owned(&labels),
+        }
+    }
+
+    /// The handles of one queue.
+    #[must_use]
+    pub fn queue(&self, name: &str) -> QueueMetrics {
+        let labels = QueueLabels { queue: name.to_owned() };
+        QueueMetrics {
+            dropped: self.queue_dropped.get_or_create_owned(&labels),
+            depth: self.queue_depth.get_or_create_owned(&labels),
+            age: self.queue_age.get_or_create_owned(&labels),
+        }
+    }
+
+    /// The handles of the files of one channel.
+    #[must_use]
+    pub fn files(&self, channel: Channel) -> FileMetrics {
+        let labels = FileLabels { channel: channel.name() };
+        FileMetrics {
+            rows: self.rows_written.get_or_create_owned(&labels),
+            lost: self.rows_lost.get_or_create_owned(&labels),
+            files: self.files_written.get_or_create_owned(&labels),
+            errors: self.write_errors.clone(),
+        }
+    }
+
+    /// All of them in the Prometheus text format.
+    #[must_use]
+    pub fn page(&self) -> String {
+        let mut page = String::new();
+        text::encode(&mut page, &self.registry).expect("writing to a String does not fail");
+        page
+    }
+}
+
+impl VenueMetrics {
+    /// Counts one connection that had to be replaced.
+    pub fn reconnected(&self, reason: ReconnectReason) {
+        self.reconnects.get_or_create(&self.reason(reason)).inc();
+    }
+
+    /// How many connections have been replaced for `reason`.
+    #[must_use]
+    pub fn reconnects(&self, reason: ReconnectReason) -> u64 {
+        self.reconnects.get(&self.reason(reason)).map_or(0, |it| it.get())
+    }
+
+    /// How many subscriptions are in `state`.
+    #[must_use]
+    pub fn subscriptions(&self, state: SubscriptionState) -> Gauge {
+        let (exchange, market) = (self.venue.exchange.name(), self.venue.market.name());
+        self.subscriptions.get_or_create_owned(&StateLabels { exchange, market, state })
+    }
+
+    fn reason(&self, reason: ReconnectReason) -> ReasonLabels {
+        let (exchange, market) = (self.venue.exchange.name(), self.venue.market.name());
+        ReasonLabels { exchange, market, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::{Exchange, Market};
+
+    #[test]
+    fn the_page_has_what_was_counted() {
+        let metrics = Metrics::new();
+        let venue = metrics.venue(Venue::new(Exchange::Okx, Market::Perp));
+        venue.messages.inc_by(3);
+        venue.reconnected(ReconnectReason::Mute);
+        venue.subscriptions(SubscriptionState::Delivering).set(7);
+        metrics.queue("writer-0").dropped.inc_by(5);
+        metrics.files(Channel::Trades).rows.inc_by(9);
+        let page = metrics.page();
+        for line in [
+            "spread_aggregator_messages_received_total{exchange=\"okx\",market=\"perp\"} 3",
+            "spread_aggregator_reconnects_total{exchange=\"okx\",market=\"perp\",reason=\"mute\"} 1",
+            "spread_aggregator_subscriptions{exchange=\"okx\",market=\"perp\",state=\"delivering\"} 7",
+            "spread_aggregator_queue_dropped_total{queue=\"writer-0\"} 5",
+            "spread_aggregator_rows_written_total{channel=\"trades\"} 9",
+        ] {
+            assert!(page.contains(line), "{line} is not in\n{page}");
+        }
+        assert_eq!(venue.reconnects(ReconnectReason::Mute), 1);
+        assert_eq!(venue.reconnects(ReconnectReason::Io), 0);
+    }
+}

@@ -1,0 +1,136 @@
+//! Every instrument the process has met, each under one small number.
+//!
+//! Names are interned once, when an instrument list is read; events carry the number. Reading a
+//! list again changes nothing that is there, so the registry does not grow with reconnects.
+
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::RwLock;
+
+use crate::market::{Instrument, InstrumentId, Venue};
+
+/// How many instruments fit. 16 venues list about 12,000 today; names that come and go over a year
+/// stay far below this, and a list made up by a hostile peer cannot fill the memory.
+pub const INSTRUMENTS_MAX: usize = 100_000;
+
+/// The registry has no room for one more instrument.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the registry is full: {INSTRUMENTS_MAX} instruments")]
+pub struct Full;
+
+/// Instruments by id, and ids by (venue, native symbol).
+#[derive(Debug, Default)]
+pub struct Registry {
+    inner: RwLock<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    instruments: Vec<Arc<Instrument>>,
+    ids: HashMap<(Venue, String), InstrumentId>,
+}
+
+impl Registry {
+    /// The id of `instrument`: a new one for a name not met before, else the one it has had.
+    ///
+    /// An instrument whose unified symbol or contract size has changed since gets a new id, so that
+    /// rows written under the old one keep their meaning.
+    ///
+    /// # Errors
+    /// When [`INSTRUMENTS_MAX`] is reached.
+    pub fn intern(&self, instrument: Instrument) -> Result<InstrumentId, Full> {
+        let mut inner = self.inner.write();
+        let key = (instrument.venue, instrument.symbol_native.clone());
+        if let Some(&id) = inner.ids.get(&key)
+            && *inner.instruments[id.0 as usize] == instrument
+        {
+            return Ok(id);
+        }
+        if inner.instruments.len() == INSTRUMENTS_MAX {
+            return Err(Full);
+        }
+        let id = InstrumentId(u32::try_from(inner.instruments.len()).expect("below the maximum"));
+        inner.instruments.push(Arc::new(instrument));
+        inner.ids.insert(key, id);
+        Ok(id)
+    }
+
+    /// The instrument of an id, if it is one of ours.
+    #[must_use]
+    pub fn get(&self, id: InstrumentId) -> Option<Arc<Instrument>> {
+        self.inner.read().instruments.get(id.0 as usize).cloned()
+    }
+
+    /// How many instruments have been met.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.read().instruments.len()
+    }
+
+    /// Whether none has been met.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::{Exchange, Market};
+
+    fn instrument(market: Market, n: usize) -> Instrument {
+        Instrument {
+            venue: Venue::new(Exchange::Bybit, market),
+            symbol: format!("C{n}-USDT"),
+            symbol_native: format!("C{n}USDT"),
+            contract_size: 1.0,
+        }
+    }
+
+    #[test]
+    fn discovering_again_changes_nothing() {
+        let registry = Registry::default();
+        let discover = || -> Vec<_> {
+            Market::ALL
+                .into_iter()
+                .flat_map(|market| (0..500).map(move |n| instrument(market, n)))
+                .map(|it| registry.intern(it).expect("room"))
+                .collect()
+        };
+        let first = discover();
+        for _ in 0..100 {
+            assert_eq!(discover(), first);
+        }
+        assert_eq!(registry.len(), 1000);
+    }
+
+    #[test]
+    fn one_name_on_two_markets_is_two_instruments() {
+        let registry = Registry::default();
+        let spot = registry.intern(instrument(Market::Spot, 1)).expect("room");
+        let perp = registry.intern(instrument(Market::Perp, 1)).expect("room");
+        assert_ne!(spot, perp);
+        assert_eq!(registry.get(perp).expect("known").venue.market, Market::Perp);
+    }
+
+    #[test]
+    fn a_contract_that_changed_its_size_is_another_instrument() {
+        let registry = Registry::default();
+        let old = registry.intern(instrument(Market::Perp, 1)).expect("room");
+        let resized = Instrument { contract_size: 10.0, ..instrument(Market::Perp, 1) };
+        let new = registry.intern(resized.clone()).expect("room");
+        assert_ne!(old, new);
+        assert_eq!(registry.intern(resized), Ok(new));
+    }
+
+    #[test]
+    fn the_registry_is_bounded() {
+        let registry = Registry::default();
+        for n in 0..INSTRUMENTS_MAX {
+            registry.intern(instrument(Market::Spot, n)).expect("room");
+        }
+        assert_eq!(registry.intern(instrument(Market::Spot, INSTRUMENTS_MAX)), Err(Full));
+        assert_eq!(registry.intern(instrument(Market::Spot, 7)), Ok(InstrumentId(7)));
+    }
+}
