@@ -1,6 +1,10 @@
 //! Records best bid/ask quotes and trades of many crypto exchanges on one host.
 
 pub mod channel;
+pub mod cli;
+pub mod exchange;
+pub mod feed;
+pub mod json;
 pub mod market;
 pub mod metrics;
 pub mod registry;

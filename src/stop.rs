@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn a_request_ends_every_wait() {
         let stop = Stop::default();
-        let long = Duration::from_secs(3600);
+        let long = Duration::from_hours(1);
         thread::scope(|scope| {
             let waiters: Vec<_> = (0..4).map(|_| scope.spawn(|| stop.wait(long))).collect();
             stop.request();

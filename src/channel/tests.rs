@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Received, Sent, newest};
 
-const FOREVER: Duration = Duration::from_secs(3600);
+const FOREVER: Duration = Duration::from_hours(1);
 
 #[cfg(not(loom))]
 mod real {

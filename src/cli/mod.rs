@@ -1,0 +1,115 @@
+//! The command line: one file a subcommand. Data goes to stdout, logs to stderr.
+
+mod decode;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use log::LevelFilter;
+
+use crate::market::{Exchange, Market, Venue};
+
+/// Records best bid/ask quotes and trades of crypto exchanges, day and night, on one host.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Cli {
+    /// Say more (repeat for more still).
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Say less (repeat for less still).
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "verbose")]
+    quiet: u8,
+    /// How log lines are written to stderr.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read raw frames, print normalised events: the tool for debugging a feed.
+    Decode(decode::Options),
+}
+
+/// Which venue a command is about.
+#[derive(Clone, Copy, Debug, Args)]
+struct VenueArgs {
+    /// The exchange, as in the configuration.
+    #[arg(long)]
+    exchange: Exchange,
+    /// The market, as in the configuration.
+    #[arg(long, default_value = "spot")]
+    market: Market,
+}
+
+impl From<VenueArgs> for Venue {
+    fn from(it: VenueArgs) -> Venue {
+        Venue::new(it.exchange, it.market)
+    }
+}
+
+/// Why a command ended early, and with which exit code.
+#[derive(Debug)]
+pub enum Failure {
+    /// Wrong usage or an invalid configuration: exit code 2.
+    Usage(anyhow::Error),
+    /// It failed while running: exit code 1.
+    Run(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(err: E) -> Self {
+        Failure::Run(err.into())
+    }
+}
+
+impl Cli {
+    /// What is to be logged, and how.
+    #[must_use]
+    pub fn logging(&self) -> (LevelFilter, LogFormat) {
+        let level = match i16::from(self.verbose) - i16::from(self.quiet) {
+            ..=-3 => LevelFilter::Off,
+            -2 => LevelFilter::Error,
+            -1 => LevelFilter::Warn,
+            0 => LevelFilter::Info,
+            1 => LevelFilter::Debug,
+            2.. => LevelFilter::Trace,
+        };
+        (level, self.log_format)
+    }
+
+    /// Runs the command and reports its failure on stderr.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let done = match self.command {
+            Command::Decode(it) => decode::run(&it),
+        };
+        let (code, err) = match done {
+            Ok(()) => return ExitCode::SUCCESS,
+            // Whoever read our output has seen enough.
+            Err(Failure::Run(err)) if is_broken_pipe(&err) => return ExitCode::SUCCESS,
+            Err(Failure::Run(err)) => (1, err),
+            Err(Failure::Usage(err)) => (2, err),
+        };
+        // Nothing is left to tell it to if stderr is gone as well.
+        let _ = writeln!(io::stderr(), "spread-aggregator: {err:#}");
+        ExitCode::from(code)
+    }
+}
+
+fn is_broken_pipe(err: &anyhow::Error) -> bool {
+    err.downcast_ref::<io::Error>().is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe)
+}

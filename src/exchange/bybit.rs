@@ -1,0 +1,231 @@
+//! Bybit v5: `orderbook.1` and `publicTrade`, spot and linear.
+//!
+//! <https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook>
+//! <https://bybit-exchange.github.io/docs/v5/websocket/public/trade>
+
+use super::prelude::*;
+
+pub(super) const SPOT: Protocol = Protocol {
+    venue: Venue::new(Exchange::Bybit, Market::Spot),
+    endpoints: &[Endpoint {
+        url: "wss://stream.bybit.com/v5/public/spot",
+        channels: &Channel::ALL,
+    }],
+    subscribe: |request, topics| {
+        let args: Vec<_> = topics.iter().map(topic).collect();
+        json!({ "req_id": request.to_string(), "op": "subscribe", "args": args }).to_string()
+    },
+    topic,
+    decode,
+    rest: Rest {
+        url: "https://api.bybit.com",
+        instruments: "/v5/market/instruments-info?category=spot",
+        read_instruments,
+        volumes: "/v5/market/tickers?category=spot",
+        read_volumes,
+    },
+    limits: Limits {
+        // 21,000 characters of topics, 24 a topic.
+        topics_per_connection: 300,
+        topics_per_request: 10,
+        request_every: Duration::from_millis(100),
+        // 500 in 5 minutes.
+        connect_every: Duration::from_millis(650),
+    },
+    quirks: Quirks {
+        ping: Some(Ping { every: Duration::from_secs(20), text: r#"{"op":"ping"}"# }),
+        ..Quirks::NONE
+    },
+};
+
+pub(super) const PERP: Protocol = Protocol {
+    venue: Venue::new(Exchange::Bybit, Market::Perp),
+    endpoints: &[Endpoint {
+        url: "wss://stream.bybit.com/v5/public/linear",
+        channels: &Channel::ALL,
+    }],
+    rest: Rest {
+        instruments: PERP_INSTRUMENTS,
+        volumes: "/v5/market/tickers?category=linear",
+        ..SPOT.rest
+    },
+    limits: Limits { topics_per_request: 50, ..SPOT.limits },
+    ..SPOT
+};
+
+/// Only the linear list has pages.
+const PERP_INSTRUMENTS: &str = "/v5/market/instruments-info?category=linear&limit=1000";
+
+fn topic(topic: &Topic<'_>) -> String {
+    match topic.channel {
+        Channel::Quotes => format!("orderbook.1.{}", topic.symbol),
+        Channel::Trades => format!("publicTrade.{}", topic.symbol),
+    }
+}
+
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(borrow)]
+    topic: Option<Text<'a>>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<Text<'a>>,
+    /// When it was pushed: a repeated snapshot is as good as new, whatever the age of its `cts`.
+    ts: Option<Millis>,
+    /// The time of the matching engine.
+    cts: Option<Millis>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    op: Option<Text<'a>>,
+    success: Option<bool>,
+    #[serde(borrow)]
+    ret_msg: Option<Text<'a>>,
+    #[serde(borrow)]
+    req_id: Option<Id<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Book<'a> {
+    #[serde(borrow, rename = "s")]
+    symbol: Text<'a>,
+    #[serde(default, rename = "b")]
+    bids: Ladder,
+    #[serde(default, rename = "a")]
+    asks: Ladder,
+    #[serde(rename = "u")]
+    update: Option<Int>,
+}
+
+#[derive(Deserialize)]
+struct Print<'a> {
+    #[serde(rename = "T")]
+    time: Option<Millis>,
+    #[serde(borrow, rename = "s")]
+    symbol: Text<'a>,
+    #[serde(borrow, rename = "S")]
+    side: Text<'a>,
+    #[serde(rename = "v")]
+    size: Num,
+    #[serde(rename = "p")]
+    price: Num,
+    #[serde(borrow, rename = "i")]
+    id: Option<Id<'a>>,
+}
+
+fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
+    let frame: Frame<'_> = from_str(text)?;
+    if let Frame { topic: Some(topic), data: Some(data), .. } = &frame {
+        if topic.0.starts_with("orderbook.1.") {
+            book(&frame, data, inbox)?;
+        } else if topic.0.starts_with("publicTrade.") {
+            each(data, |it| print(&it, inbox))?;
+        } else {
+            inbox.ignore(&topic.0);
+        }
+        return Ok(());
+    }
+    let subject = frame.req_id.map_or(Subject::Unnamed, |Id(id)| Subject::request(&id));
+    let said = frame.ret_msg.unwrap_or_default().0;
+    inbox.notice(match (frame.op.as_ref().map(|it| &*it.0), frame.success) {
+        // The answer to a ping is called "ping" here and "pong" there.
+        (Some("ping" | "pong"), _) => Notice::Pong,
+        (Some("subscribe" | "unsubscribe"), Some(true)) => Notice::Accepted(subject),
+        (Some(_), Some(false)) => Notice::Refused { subject, reason: said.into_owned() },
+        _ => Notice::Unknown,
+    });
+    Ok(())
+}
+
+fn book(frame: &Frame<'_>, data: &RawValue, inbox: &mut Inbox) -> Result<(), DecodeError> {
+    let Book { symbol, bids, asks, update } = read(data)?;
+    let ts = frame.ts.or(frame.cts).and_then(|it| it.0);
+    // A delta lists what moved: the old best with size 0 and the new one, or nothing.
+    let delta = frame.kind.as_ref().is_some_and(|it| it.0 == "delta");
+    let side = |it: Ladder| {
+        if delta && it.listed == 0 { Update::Unchanged } else { Update::Now(it.best) }
+    };
+    inbox.update(&symbol.0, ts, update.map(|it| it.0), side(bids), side(asks))
+}
+
+fn print(it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
+    let side = match &*it.side.0 {
+        "Buy" => Side::Buy,
+        "Sell" => Side::Sell,
+        _ => Side::Unknown,
+    };
+    let id = it.id.as_ref().map_or(TradeId::None, |Id(id)| TradeId::parse(id));
+    let ts = it.time.and_then(|it| it.0);
+    inbox.trade(&it.symbol.0, ts, level(it.price, it.size), side, id)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reply<'a> {
+    ret_code: Int,
+    #[serde(borrow)]
+    ret_msg: Option<Text<'a>>,
+    #[serde(borrow)]
+    result: &'a RawValue,
+}
+
+fn result<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, DecodeError> {
+    let reply: Reply<'_> = from_str(body)?;
+    if reply.ret_code.0 != 0 {
+        let message = reply.ret_msg.unwrap_or_default().0.into_owned();
+        return Err(DecodeError::Refused { code: reply.ret_code.0.to_string(), message });
+    }
+    read(reply.result)
+}
+
+fn read_instruments(body: &str, to: &mut Vec<Listing>) -> Result<Option<String>, DecodeError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct List<'a> {
+        #[serde(borrow)]
+        list: Vec<Row<'a>>,
+        next_page_cursor: Option<String>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Row<'a> {
+        symbol: String,
+        base_coin: String,
+        quote_coin: String,
+        #[serde(borrow)]
+        status: Text<'a>,
+        #[serde(borrow)]
+        contract_type: Option<Text<'a>>,
+    }
+    let open = |it: &Row<'_>| {
+        let perpetual = it.contract_type.as_ref().is_none_or(|it| it.0 == "LinearPerpetual");
+        it.status.0 == "Trading" && perpetual
+    };
+    let List { list, next_page_cursor } = result(body)?;
+    to.extend(list.into_iter().filter(open).map(|it| Listing {
+        symbol_native: it.symbol,
+        base: it.base_coin,
+        quote: it.quote_coin,
+        contract_size: 1.0,
+    }));
+    // The cursor comes percent-encoded already.
+    let cursor = next_page_cursor.filter(|it| !it.is_empty());
+    Ok(cursor.map(|it| format!("{PERP_INSTRUMENTS}&cursor={it}")))
+}
+
+fn read_volumes(body: &str, to: &mut Vec<Volume>) -> Result<(), DecodeError> {
+    #[derive(Deserialize)]
+    struct List {
+        list: Vec<Row>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Row {
+        symbol: String,
+        turnover24h: Num,
+    }
+    let List { list } = result(body)?;
+    to.extend(
+        list.into_iter().map(|it| Volume { symbol_native: it.symbol, last_day: it.turnover24h.0 }),
+    );
+    Ok(())
+}

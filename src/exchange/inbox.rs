@@ -1,0 +1,216 @@
+//! What one connection learns from its frames.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::DecodeError;
+use crate::market::{
+    Channel, ConnId, Event, Instrument, InstrumentId, Level, Nanos, Quote, Side, Trade, TradeId,
+};
+
+/// The symbols of one connection, and what its frames have said.
+///
+/// `events` and `notices` are drained and reused by the connection, so decoding market data does
+/// not allocate in the steady state.
+#[derive(Debug)]
+pub struct Inbox {
+    conn: ConnId,
+    entries: Vec<Entry>,
+    by_symbol: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
+    /// When the bytes of the frame at hand left the socket; set before each.
+    pub ts_recv: Nanos,
+    /// Quotes and trades, in the order of the frame.
+    pub events: Vec<Event>,
+    /// All else the frame said.
+    pub notices: Vec<Notice>,
+}
+
+/// One instrument on one connection.
+#[derive(Debug)]
+struct Entry {
+    instrument: InstrumentId,
+    contract_size: f64,
+    bid: Option<Level>,
+    ask: Option<Level>,
+    last: [Option<Nanos>; Channel::ALL.len()],
+}
+
+/// A frame that is not market data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A request, or one topic of it, was accepted.
+    Accepted(Subject),
+    /// A request, or one topic of it, was refused.
+    Refused {
+        /// What was refused.
+        subject: Subject,
+        /// The venue's words.
+        reason: String,
+    },
+    /// The venue wants to hear this text.
+    Ping(String),
+    /// The answer to our own ping.
+    Pong,
+    /// The venue is about to close the connection.
+    Closing(String),
+    /// A kind of frame that we know and do not use.
+    Ignored(String),
+    /// Data for a symbol that is not on this connection.
+    Unlisted(String),
+    /// A kind of frame that we do not know.
+    Unknown,
+}
+
+/// What an answer is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The request of that number.
+    Request(u64),
+    /// One topic, of whichever request.
+    Topic(Channel, String),
+    /// The venue does not say.
+    Unnamed,
+}
+
+impl Subject {
+    /// The request of an id that the venue echoes as text; it may be one that is not ours.
+    #[must_use]
+    pub fn request(id: &str) -> Self {
+        id.parse().map_or(Subject::Unnamed, Subject::Request)
+    }
+}
+
+/// What a frame says of one side of the book.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Update {
+    /// Nothing.
+    Unchanged,
+    /// This is the best level now; `None` for an empty side.
+    Now(Option<Level>),
+}
+
+impl Inbox {
+    /// An inbox without symbols, for the frames of one connection.
+    #[must_use]
+    pub fn new(conn: ConnId) -> Self {
+        Self {
+            conn,
+            entries: Vec::new(),
+            by_symbol: HashMap::default(),
+            ts_recv: Nanos::default(),
+            events: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// Makes the frames' mentions of `instrument` known under `id`. Its place among the connection's
+    /// instruments is returned: they count from zero.
+    pub fn list(&mut self, id: InstrumentId, instrument: &Arc<Instrument>) -> usize {
+        let contract_size = instrument.contract_size;
+        let entry = Entry { instrument: id, contract_size, bid: None, ask: None, last: [None; 2] };
+        self.entries.push(entry);
+        let place = self.entries.len() - 1;
+        self.by_symbol.insert(instrument.symbol_native.as_str().into(), place);
+        place
+    }
+
+    /// The place of an instrument by its native symbol.
+    #[must_use]
+    pub fn place(&self, symbol: &str) -> Option<usize> {
+        self.by_symbol.get(symbol).copied()
+    }
+
+    /// When the last data of `channel` came for the instrument at `place`.
+    #[must_use]
+    pub fn last(&self, place: usize, channel: Channel) -> Option<Nanos> {
+        self.entries[place].last[channel as usize]
+    }
+
+    /// A whole quote.
+    pub(super) fn quote(
+        &mut self,
+        symbol: &str,
+        ts_event: Option<Nanos>,
+        sequence: Option<i64>,
+        bid: Option<Level>,
+        ask: Option<Level>,
+    ) -> Result<(), DecodeError> {
+        self.update(symbol, ts_event, sequence, Update::Now(bid), Update::Now(ask))
+    }
+
+    /// A quote of which a venue sends only what moved.
+    pub(super) fn update(
+        &mut self,
+        symbol: &str,
+        ts_event: Option<Nanos>,
+        sequence: Option<i64>,
+        bid: Update,
+        ask: Update,
+    ) -> Result<(), DecodeError> {
+        let Some(entry) = self.entry(symbol, Channel::Quotes) else { return Ok(()) };
+        if let Update::Now(level) = bid {
+            entry.bid = entry.in_base_units(level)?;
+        }
+        if let Update::Now(level) = ask {
+            entry.ask = entry.in_base_units(level)?;
+        }
+        let (instrument, bid, ask) = (entry.instrument, entry.bid, entry.ask);
+        let (conn, ts_recv) = (self.conn, self.ts_recv);
+        let quote = Quote { instrument, conn, ts_event, ts_recv, bid, ask, sequence };
+        self.events.push(Event::Quote(quote));
+        Ok(())
+    }
+
+    /// A trade.
+    pub(super) fn trade(
+        &mut self,
+        symbol: &str,
+        ts_event: Option<Nanos>,
+        level: Option<Level>,
+        side: Side,
+        id: TradeId,
+    ) -> Result<(), DecodeError> {
+        let Some(entry) = self.entry(symbol, Channel::Trades) else { return Ok(()) };
+        let level = entry.in_base_units(level)?;
+        let Level { price, size } =
+            level.ok_or(DecodeError::Value("a trade without a price or a size"))?;
+        let instrument = entry.instrument;
+        let (conn, ts_recv) = (self.conn, self.ts_recv);
+        let trade = Trade { instrument, conn, ts_event, ts_recv, price, size, side, id };
+        self.events.push(Event::Trade(trade));
+        Ok(())
+    }
+
+    /// Anything but market data.
+    pub(super) fn notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+
+    /// A frame of a kind that we know and do not use.
+    pub(super) fn ignore(&mut self, what: &str) {
+        self.notices.push(Notice::Ignored(what.to_owned()));
+    }
+
+    fn entry(&mut self, symbol: &str, channel: Channel) -> Option<&mut Entry> {
+        let Some(&place) = self.by_symbol.get(symbol) else {
+            self.notices.push(Notice::Unlisted(symbol.to_owned()));
+            return None;
+        };
+        let entry = &mut self.entries[place];
+        entry.last[channel as usize] = Some(self.ts_recv);
+        Some(entry)
+    }
+}
+
+impl Entry {
+    fn in_base_units(&self, level: Option<Level>) -> Result<Option<Level>, DecodeError> {
+        let Some(Level { price, size }) = level else { return Ok(None) };
+        let size = size * self.contract_size;
+        if size.is_finite() {
+            Ok(Some(Level { price, size }))
+        } else {
+            Err(DecodeError::Value("a size beyond all numbers"))
+        }
+    }
+}

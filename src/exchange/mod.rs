@@ -1,0 +1,175 @@
+//! What differs between venues, and nothing else.
+//!
+//! An exchange is one file: facts as constants, and pure functions that read its frames and its
+//! lists. It opens no socket, reads no clock, holds no state and starts no thread; `feed` does all
+//! of that once, for every venue. Nothing outside this folder mentions an exchange by name.
+
+mod binance;
+mod bybit;
+mod inbox;
+mod okx;
+pub mod wire;
+
+use std::time::Duration;
+
+pub use self::inbox::{Inbox, Notice, Subject, Update};
+use crate::market::{Channel, Venue};
+
+/// Every venue there is code for.
+pub const ALL: &[&Protocol] =
+    &[&binance::SPOT, &binance::PERP, &bybit::SPOT, &bybit::PERP, &okx::SPOT, &okx::PERP];
+
+/// The protocol of a venue, if there is code for it.
+#[must_use]
+pub fn find(venue: Venue) -> Option<&'static Protocol> {
+    ALL.iter().copied().find(|it| it.venue == venue)
+}
+
+/// Everything the rest of the program needs to know about one venue.
+#[derive(Clone, Copy, Debug)]
+pub struct Protocol {
+    /// Names the venue everywhere outside this module.
+    pub venue: Venue,
+    /// Where to connect, and what each address carries. Together they carry every channel.
+    pub endpoints: &'static [Endpoint],
+    /// The frame that subscribes to `topics`; the venue's answer names `request`.
+    pub subscribe: fn(request: u64, topics: &[Topic<'_>]) -> String,
+    /// How the venue spells one topic; refusals quote it.
+    pub topic: fn(&Topic<'_>) -> String,
+    /// Reads one text frame into events, acknowledgements and notices.
+    pub decode: fn(frame: &str, inbox: &mut Inbox) -> Result<(), DecodeError>,
+    /// The lists of instruments and of their volumes.
+    pub rest: Rest,
+    /// What the venue allows.
+    pub limits: Limits,
+    /// Departures from the common case.
+    pub quirks: Quirks,
+}
+
+/// One WebSocket address.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    /// The address.
+    pub url: &'static str,
+    /// What can be subscribed to there.
+    pub channels: &'static [Channel],
+}
+
+/// What one subscription is to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Topic<'a> {
+    /// What of it.
+    pub channel: Channel,
+    /// Which instrument, as the venue spells it.
+    pub symbol: &'a str,
+}
+
+/// The HTTP interface of a venue: what can be traded, and how much of it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Rest {
+    /// Scheme and host.
+    pub url: &'static str,
+    /// Path and query of the first page of the instrument list.
+    pub instruments: &'static str,
+    /// Appends those instruments of one page that are open for trading; returns the path and query
+    /// of the next page.
+    pub read_instruments: fn(body: &str, &mut Vec<Listing>) -> Result<Option<String>, DecodeError>,
+    /// Path and query of the 24 h statistics of all instruments.
+    pub volumes: &'static str,
+    /// Appends the volume of every instrument listed.
+    pub read_volumes: fn(body: &str, &mut Vec<Volume>) -> Result<(), DecodeError>,
+}
+
+/// An instrument as a venue lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listing {
+    /// The venue's spelling.
+    pub symbol_native: String,
+    /// The asset that is priced.
+    pub base: String,
+    /// The asset that the price is in.
+    pub quote: String,
+    /// Units of the base asset in one unit of size on the wire.
+    pub contract_size: f64,
+}
+
+/// How much of an instrument was traded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Volume {
+    /// The venue's spelling.
+    pub symbol_native: String,
+    /// Of the last 24 h, in the quote asset.
+    pub last_day: f64,
+}
+
+/// What a venue allows one client. Numbers keep a margin to the documented ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Topics on one connection.
+    pub topics_per_connection: usize,
+    /// Topics in one request.
+    pub topics_per_request: usize,
+    /// Time between two requests on one connection.
+    pub request_every: Duration,
+    /// Time between two connects to the venue.
+    pub connect_every: Duration,
+}
+
+/// Departures from the common case: text frames, and a server that answers WebSocket pings.
+#[derive(Clone, Copy, Debug)]
+pub struct Quirks {
+    /// What the client must send at least this often, for venues that want more than WebSocket
+    /// pings.
+    pub ping: Option<Ping>,
+    /// Reads one binary frame.
+    pub decode_binary: fn(frame: &[u8], inbox: &mut Inbox) -> Result<(), DecodeError>,
+}
+
+/// A keepalive in the venue's own words.
+#[derive(Clone, Copy, Debug)]
+pub struct Ping {
+    /// At least this often, whatever else is sent.
+    pub every: Duration,
+    /// The text frame.
+    pub text: &'static str,
+}
+
+impl Quirks {
+    /// A venue without quirks.
+    pub const NONE: Quirks =
+        Quirks { ping: None, decode_binary: |_, _| Err(DecodeError::Value("a binary frame")) };
+}
+
+/// A frame or a list that is not what the venue's documentation says.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// It is not the JSON that was expected.
+    #[error("unexpected JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It has a value that cannot be.
+    #[error("unexpected value: {0}")]
+    Value(&'static str),
+    /// The venue answered a request for a list with an error of its own.
+    #[error("the exchange answered {code}: {message}")]
+    Refused {
+        /// The venue's code.
+        code: String,
+        /// The venue's words.
+        message: String,
+    },
+}
+
+/// What the exchanges' files use, so that each starts with its own first interesting line.
+mod prelude {
+    pub(super) use std::time::Duration;
+
+    pub(super) use serde::Deserialize;
+    pub(super) use serde_json::{from_str, json, value::RawValue};
+
+    pub(super) use super::{
+        DecodeError, Endpoint, Inbox, Limits, Listing, Notice, Ping, Protocol, Quirks, Rest,
+        Subject, Topic, Update, Volume,
+        wire::{Id, Int, Ladder, Millis, Num, Text, each, level, read},
+    };
+    pub(super) use crate::market::{Channel, Exchange, Market, Side, TradeId, Venue};
+}

@@ -1,0 +1,132 @@
+//! Events as the JSON objects that the command line prints and the live WebSocket sends.
+//!
+//! Times are integer nanoseconds since the Unix epoch, UTC. A price is the shortest decimal that
+//! reads back to the same number; sizes are in base units; an empty side of a book is null.
+
+use serde::Serialize;
+
+use crate::{
+    exchange::{Notice, Subject},
+    market::{Event, Instrument, Level, Nanos, Venue},
+};
+
+/// One object.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the contract lists the keys")]
+pub enum Object<'a> {
+    Quote {
+        #[serde(flatten)]
+        of: Of<'a>,
+        ts_event: Option<i64>,
+        ts_recv: i64,
+        bid_price: Option<f64>,
+        bid_size: Option<f64>,
+        ask_price: Option<f64>,
+        ask_size: Option<f64>,
+        sequence: Option<i64>,
+    },
+    Trade {
+        #[serde(flatten)]
+        of: Of<'a>,
+        ts_event: Option<i64>,
+        ts_recv: i64,
+        price: f64,
+        size: f64,
+        side: &'static str,
+        trade_id: Option<String>,
+    },
+    Control {
+        exchange: &'static str,
+        market: &'static str,
+        kind: &'static str,
+        detail: String,
+    },
+    Error {
+        exchange: &'static str,
+        market: &'static str,
+        detail: String,
+        frame: &'a str,
+    },
+}
+
+/// The instrument an event is of.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the contract lists the keys")]
+pub struct Of<'a> {
+    pub exchange: &'static str,
+    pub market: &'static str,
+    pub symbol: &'a str,
+    pub symbol_native: &'a str,
+}
+
+impl<'a> Object<'a> {
+    /// A quote or a trade of `instrument`.
+    #[must_use]
+    pub fn event(event: &Event, instrument: &'a Instrument) -> Self {
+        let of = Of {
+            exchange: instrument.venue.exchange.name(),
+            market: instrument.venue.market.name(),
+            symbol: &instrument.symbol,
+            symbol_native: &instrument.symbol_native,
+        };
+        let price = |it: Option<Level>| it.map(|it| it.price);
+        let size = |it: Option<Level>| it.map(|it| it.size);
+        match event {
+            Event::Quote(it) => Object::Quote {
+                of,
+                ts_event: it.ts_event.map(|Nanos(ts)| ts),
+                ts_recv: it.ts_recv.0,
+                bid_price: price(it.bid),
+                bid_size: size(it.bid),
+                ask_price: price(it.ask),
+                ask_size: size(it.ask),
+                sequence: it.sequence,
+            },
+            Event::Trade(it) => Object::Trade {
+                of,
+                ts_event: it.ts_event.map(|Nanos(ts)| ts),
+                ts_recv: it.ts_recv.0,
+                price: it.price,
+                size: it.size,
+                side: it.side.name(),
+                trade_id: it.id.is_some().then(|| it.id.to_string()),
+            },
+        }
+    }
+
+    /// A frame that is not market data.
+    #[must_use]
+    pub fn control(venue: Venue, notice: &Notice) -> Self {
+        let subject = |it: &Subject| match it {
+            Subject::Request(id) => format!("request {id}"),
+            Subject::Topic(channel, symbol) => format!("{channel} of {symbol}"),
+            Subject::Unnamed => String::new(),
+        };
+        let (kind, detail) = match notice {
+            Notice::Accepted(it) => ("ack", subject(it)),
+            Notice::Refused { subject: Subject::Unnamed, reason } => ("error", reason.clone()),
+            Notice::Refused { subject: of, reason } => {
+                ("error", format!("{}: {reason}", subject(of)))
+            }
+            Notice::Ping(reply) => ("ping", format!("to be answered with {reply}")),
+            Notice::Pong => ("pong", String::new()),
+            Notice::Closing(why) => ("notice", why.clone()),
+            Notice::Ignored(what) => ("ignored", what.clone()),
+            Notice::Unlisted(symbol) => ("ignored", format!("symbol {symbol} is not listed")),
+            Notice::Unknown => ("ignored", "a frame of an unknown kind".to_owned()),
+        };
+        let (exchange, market) = (venue.exchange.name(), venue.market.name());
+        Object::Control { exchange, market, kind, detail }
+    }
+
+    /// A frame that could not be read.
+    #[must_use]
+    pub fn error(venue: Venue, detail: String, frame: &'a str) -> Self {
+        /// What the contract promises of the frame.
+        const FRAME_CHARS: usize = 200;
+        let end = frame.char_indices().nth(FRAME_CHARS).map_or(frame.len(), |(at, _)| at);
+        let (exchange, market) = (venue.exchange.name(), venue.market.name());
+        Object::Error { exchange, market, detail, frame: &frame[..end] }
+    }
+}
