@@ -5,3 +5,4 @@ pub mod market;
 pub mod metrics;
 pub mod registry;
 pub mod stop;
+pub mod store;
