@@ -9,3 +9,4 @@ pub mod market;
 pub mod metrics;
 pub mod registry;
 pub mod stop;
+pub mod store;

@@ -1,0 +1,211 @@
+//! One Parquet file, from its first row to its place in the dataset.
+//!
+//! It is written under `journal/`, closed, synced, and only then renamed to where readers look: a
+//! reader's glob never matches half a file.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arrow::{array::RecordBatch, datatypes::Date32Type};
+use parquet::{
+    arrow::ArrowWriter,
+    file::{
+        metadata::{KeyValue, ParquetMetaDataReader},
+        properties::WriterPropertiesPtr,
+    },
+};
+
+use super::{
+    batch::{BATCH_ROWS, Columns},
+    error::{Cause, StoreError},
+    schema::micros,
+};
+use crate::market::{Channel, Event, Exchange, Instrument, Nanos};
+
+/// Where files are written, below the folder of the dataset.
+pub(super) const JOURNAL: &str = "journal";
+
+/// How the names of files that are being written end.
+pub(super) const OPEN: &str = ".parquet.open";
+
+/// What is told apart by files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Partition {
+    pub(super) channel: Channel,
+    pub(super) exchange: Exchange,
+    /// The UTC day of `ts_recv`, counted from the epoch.
+    pub(super) day: i32,
+}
+
+impl Partition {
+    /// `quotes/date=2026-11-23/exchange=binance`
+    fn folder(self) -> PathBuf {
+        let date =
+            Date32Type::to_naive_date_opt(self.day).expect("chrono reaches further than i64");
+        let folder = format!("{}/date={date}/exchange={}", self.channel, self.exchange);
+        PathBuf::from(folder)
+    }
+}
+
+/// A file that is being written. It has at least one row, once its creator has appended it.
+pub(super) struct OpenFile {
+    pub(super) partition: Partition,
+    pub(super) opened: Nanos,
+    columns: Columns,
+    writer: ArrowWriter<File>,
+    rows: u64,
+    /// The smallest and the largest `ts_recv`, in microseconds.
+    received: Option<(i64, i64)>,
+    path: PathBuf,
+    root: PathBuf,
+    name: String,
+}
+
+impl OpenFile {
+    /// Creates `root/journal/<name>.parquet.open`.
+    pub(super) fn create(
+        root: &Path,
+        name: String,
+        partition: Partition,
+        properties: &WriterPropertiesPtr,
+        now: Nanos,
+    ) -> Result<Self, StoreError> {
+        let columns = Columns::new(partition.channel, partition.exchange);
+        let path = root.join(JOURNAL).join(format!("{name}{OPEN}"));
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(StoreError::during("create", &path))?;
+        let writer =
+            ArrowWriter::try_new(file, columns.schema(), Some(properties.as_ref().clone()))
+                .map_err(StoreError::during("create", &path))?;
+        Ok(Self {
+            partition,
+            opened: now,
+            columns,
+            writer,
+            rows: 0,
+            received: None,
+            path,
+            root: root.to_owned(),
+            name,
+        })
+    }
+
+    /// Rows appended so far, whether they are on the disk or not.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Bytes the file would have if it were closed now; an estimate.
+    pub(super) fn size(&self) -> u64 {
+        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+    }
+
+    /// Adds a row. It counts as appended even if that fails.
+    pub(super) fn append(
+        &mut self,
+        event: &Event,
+        instrument: &Arc<Instrument>,
+    ) -> Result<(), StoreError> {
+        let at = micros(event.ts_recv());
+        let (first, last) = self.received.unwrap_or((at, at));
+        self.received = Some((first.min(at), last.max(at)));
+        self.rows += 1;
+        self.columns.push(event, instrument);
+        if self.columns.len() < BATCH_ROWS { Ok(()) } else { self.write_batch() }
+    }
+
+    fn write_batch(&mut self) -> Result<(), StoreError> {
+        let batch: RecordBatch = self.columns.take();
+        self.writer.write(&batch).map_err(StoreError::during("write", &self.path))
+    }
+
+    /// Makes the file whole and puts it where readers look. When that fails, nothing of it is left.
+    pub(super) fn close(mut self) -> Result<(), StoreError> {
+        let closed = self.seal().and_then(|()| self.publish());
+        if closed.is_err() {
+            self.discard();
+        }
+        closed
+    }
+
+    /// Gives the file up and removes it, if that is possible. A later run sweeps what stays.
+    pub(super) fn discard(self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            log::debug!("{}", StoreError::during("remove", &self.path)(error));
+        }
+    }
+
+    /// Writes what is left, then the footer, reads the footer back, and syncs.
+    fn seal(&mut self) -> Result<(), StoreError> {
+        if 0 < self.columns.len() {
+            self.write_batch()?;
+        }
+        self.describe();
+        self.writer.finish().map_err(StoreError::during("finish", &self.path))?;
+        self.check().map_err(StoreError::during("check", &self.path))?;
+        self.writer.inner().sync_all().map_err(StoreError::during("sync", &self.path))
+    }
+
+    /// What can only be said of a file once it has all its rows.
+    fn describe(&mut self) {
+        let mut say = |key: &str, value: String| {
+            let key = format!("spread_aggregator.{key}");
+            self.writer.append_key_value_metadata(KeyValue::new(key, value));
+        };
+        say("rows", self.rows.to_string());
+        if let Some((first, last)) = self.received {
+            say("ts_recv_first", first.to_string());
+            say("ts_recv_last", last.to_string());
+        }
+    }
+
+    /// Pairs what was counted with what the file itself says.
+    fn check(&self) -> Result<(), Cause> {
+        let footer = ParquetMetaDataReader::new().parse_and_finish(self.writer.inner())?;
+        let footer = footer.file_metadata().num_rows();
+        if u64::try_from(footer) == Ok(self.rows) {
+            return Ok(());
+        }
+        Err(Cause::Rows { counted: self.rows, footer })
+    }
+
+    fn publish(&self) -> Result<(), StoreError> {
+        let folder = self.root.join(self.partition.folder());
+        create_dirs(&self.root, &folder)?;
+        let path = folder.join(format!("{}.parquet", self.name));
+        fs::rename(&self.path, &path).map_err(StoreError::during("rename", &self.path))?;
+        sync_dir(&folder).inspect_err(|_| {
+            // Its rows are about to be declared lost, so they must not stay.
+            let _ = fs::remove_file(&path);
+        })
+    }
+}
+
+/// Creates `folder` and what is missing between it and `root`, each durably.
+pub(super) fn create_dirs(root: &Path, folder: &Path) -> Result<(), StoreError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|_| folder != root);
+    if let Some(parent) = parent {
+        create_dirs(root, parent)?;
+    }
+    match fs::create_dir(folder) {
+        // Another writer was faster.
+        Err(_) if folder.is_dir() => (),
+        created => created.map_err(StoreError::during("create", folder))?,
+    }
+    parent.map_or(Ok(()), sync_dir)
+}
+
+/// Makes what was created in or renamed into `dir` survive a loss of power.
+fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+    File::open(dir).and_then(|it| it.sync_all()).map_err(StoreError::during("sync", dir))
+}
