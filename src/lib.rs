@@ -2,11 +2,13 @@
 
 pub mod channel;
 pub mod cli;
+pub mod config;
 pub mod exchange;
 pub mod feed;
 pub mod json;
 pub mod market;
 pub mod metrics;
+pub mod pipeline;
 pub mod registry;
 pub mod stop;
 pub mod store;

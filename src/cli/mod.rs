@@ -1,6 +1,10 @@
 //! The command line: one file a subcommand. Data goes to stdout, logs to stderr.
 
 mod decode;
+mod run;
+mod signals;
+mod symbols;
+mod validate;
 
 use std::{
     io::{self, Write},
@@ -40,6 +44,12 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Collect until SIGINT or SIGTERM, then close all files and print a summary.
+    Run(run::Options),
+    /// Check the configuration and print the plan.
+    Validate(validate::Options),
+    /// Print what an exchange lists, one JSON object a line.
+    Symbols(symbols::Options),
     /// Read raw frames, print normalised events: the tool for debugging a feed.
     Decode(decode::Options),
 }
@@ -95,6 +105,9 @@ impl Cli {
     #[must_use]
     pub fn run(self) -> ExitCode {
         let done = match self.command {
+            Command::Run(it) => run::run(&it),
+            Command::Validate(it) => validate::run(&it),
+            Command::Symbols(it) => symbols::run(&it),
             Command::Decode(it) => decode::run(&it),
         };
         let (code, err) = match done {

@@ -9,6 +9,7 @@ pub mod plan;
 pub mod session;
 pub mod sinks;
 mod socket;
+mod subscriptions;
 
 use std::{
     sync::{

@@ -2,24 +2,23 @@
 //!
 //! It is told the time and handed the frames, so each of its rules is tested in microseconds.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+pub use super::subscriptions::Refusal;
+use super::subscriptions::Subscriptions;
 use crate::{
-    exchange::{DecodeError, Inbox, Notice, Protocol, Subject, Topic},
+    exchange::{DecodeError, Inbox, Notice, Protocol},
     market::{Channel, ConnId, Event, Instrument, InstrumentId, Nanos},
     metrics::SubscriptionState,
 };
 
-/// An answer to a request that takes longer has been lost.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
-/// A topic that nobody answers for is asked for this often before it counts as refused.
-const ATTEMPTS_MAX: u8 = 3;
-/// A refused topic is asked for again after this: what is not listed today may be tomorrow.
-const REFUSED_RETRY: Duration = Duration::from_mins(10);
 /// A peer that sends nothing but nonsense is replaced after this many frames of it in a row.
 const NONSENSE_MAX: u32 = 100;
 /// Proof of life is asked for this many times within the heartbeat timeout.
@@ -43,10 +42,10 @@ pub struct Patience {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Verdict {
     /// No proof of life.
-    #[error("silent for {0:?}")]
+    #[error("silent for {0:.1?}")]
     Silent(Duration),
     /// Alive, but without data.
-    #[error("alive, but no data for {0:?}")]
+    #[error("alive, but no data for {0:.1?}")]
     Mute(Duration),
     /// The exchange is about to close it.
     #[error("the exchange is closing it: {0}")]
@@ -65,66 +64,27 @@ pub enum Outgoing {
     Ping,
 }
 
-/// Something the operator should hear of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// What was refused, as the venue spells it.
-    pub topic: String,
-    /// The venue's words.
-    pub reason: String,
-}
-
 /// The state of one connection.
 #[derive(Debug)]
 pub struct Session {
     protocol: &'static Protocol,
     patience: Patience,
     inbox: Inbox,
-    topics: Vec<Subscription>,
-    /// What is yet to be asked for, each entry in one request.
-    to_ask: VecDeque<Vec<usize>>,
-    /// What has been asked for and not been answered for, by request.
-    asked: BTreeMap<u64, Request>,
-    last_request: u64,
-    next_request_at: Instant,
+    subscriptions: Subscriptions,
+    out: VecDeque<Outgoing>,
     next_ping_at: Instant,
     next_sweep_at: Instant,
-    out: VecDeque<Outgoing>,
-    refusals: Vec<Refusal>,
     last_frame: Instant,
     last_data: Instant,
     has_data: bool,
     longest_pause: Duration,
     nonsense: u32,
+    /// What will end the connection at the next tick.
+    verdict: Option<Verdict>,
     /// Frames that could not be read.
     pub decode_errors: u64,
     /// Frames of a kind, or for a symbol, that we do not know.
     pub unknown_frames: u64,
-    /// What will end the connection at the next tick.
-    verdict: Option<Verdict>,
-}
-
-#[derive(Debug)]
-struct Subscription {
-    /// Place of the instrument in the inbox.
-    place: usize,
-    channel: Channel,
-    symbol: String,
-    state: State,
-    attempts: u8,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Requested,
-    Acknowledged,
-    Refused { retry_at: Instant },
-}
-
-#[derive(Debug)]
-struct Request {
-    topics: Vec<usize>,
-    sent: Instant,
 }
 
 impl Session {
@@ -139,43 +99,27 @@ impl Session {
         now: Instant,
     ) -> Self {
         let mut inbox = Inbox::new(conn);
-        let mut topics = Vec::with_capacity(instruments.len() * channels.len());
         for (id, instrument) in instruments {
-            let place = inbox.list(*id, instrument);
-            topics.extend(channels.iter().map(|&channel| Subscription {
-                place,
-                channel,
-                symbol: instrument.symbol_native.clone(),
-                state: State::Requested,
-                attempts: 0,
-            }));
+            inbox.list(*id, instrument);
         }
-        let all: Vec<_> = (0..topics.len()).collect();
-        let to_ask = all.chunks(protocol.limits.topics_per_request).map(<[_]>::to_vec).collect();
-        let mut it = Self {
+        let symbols = instruments.iter().map(|(_, it)| it.symbol_native.as_str());
+        Self {
             protocol,
             patience,
             inbox,
-            topics,
-            to_ask,
-            asked: BTreeMap::new(),
-            last_request: 0,
-            next_request_at: now,
-            next_ping_at: now,
-            next_sweep_at: now,
+            subscriptions: Subscriptions::new(protocol, symbols, channels, now),
             out: VecDeque::new(),
-            refusals: Vec::new(),
+            next_ping_at: now + ping_every(protocol, patience),
+            next_sweep_at: now,
             last_frame: now,
             last_data: now,
             has_data: false,
             longest_pause: Duration::ZERO,
             nonsense: 0,
+            verdict: None,
             decode_errors: 0,
             unknown_frames: 0,
-            verdict: None,
-        };
-        it.next_ping_at = now + it.ping_every();
-        it
+        }
     }
 
     /// Takes in a text frame. Its events are in [`events`](Self::events) afterwards, also those
@@ -206,7 +150,7 @@ impl Session {
 
     /// What has been refused since the last call.
     pub fn refusals(&mut self) -> Vec<Refusal> {
-        std::mem::take(&mut self.refusals)
+        self.subscriptions.refusals()
     }
 
     /// Whether good data has come over this connection.
@@ -218,24 +162,7 @@ impl Session {
     /// How many topics are in each state, in the order of [`SubscriptionState::ALL`].
     #[must_use]
     pub fn states(&self) -> [i64; SubscriptionState::ALL.len()] {
-        let mut counts = [0; SubscriptionState::ALL.len()];
-        for topic in &self.topics {
-            counts[self.state(topic) as usize] += 1;
-        }
-        counts
-    }
-
-    fn state(&self, topic: &Subscription) -> SubscriptionState {
-        match topic.state {
-            _ if self.delivers(topic) => SubscriptionState::Delivering,
-            State::Requested => SubscriptionState::Requested,
-            State::Acknowledged => SubscriptionState::Acknowledged,
-            State::Refused { .. } => SubscriptionState::Refused,
-        }
-    }
-
-    fn delivers(&self, topic: &Subscription) -> bool {
-        self.inbox.last(topic.place, topic.channel).is_some()
+        self.subscriptions.states(|place, channel| self.inbox.last(place, channel).is_some())
     }
 
     /// Lets time pass: puts due requests and pings into [`outgoing`](Self::outgoing).
@@ -248,7 +175,7 @@ impl Session {
         }
         self.check_life(now)?;
         if self.next_ping_at <= now {
-            self.next_ping_at = now + self.ping_every();
+            self.next_ping_at = now + ping_every(self.protocol, self.patience);
             self.out.push_back(match self.protocol.quirks.ping {
                 Some(ping) => Outgoing::Text(ping.text.to_owned()),
                 None => Outgoing::Ping,
@@ -256,35 +183,31 @@ impl Session {
         }
         if self.next_sweep_at <= now {
             self.next_sweep_at = now + SWEEP_EVERY;
-            self.give_up_waiting(now);
-            self.retry_refused(now);
+            let inbox = &self.inbox;
+            self.subscriptions.sweep(now, |place, channel| inbox.last(place, channel).is_some());
         }
-        self.ask(now);
+        self.out.extend(self.subscriptions.ask(now).map(Outgoing::Text));
         Ok(())
     }
 
     /// How long until there may be something to do, whatever the peer sends.
     #[must_use]
     pub fn idle(&self, now: Instant) -> Duration {
-        let request = (!self.to_ask.is_empty()).then_some(self.next_request_at);
-        let next = request.unwrap_or(self.next_ping_at).min(self.next_ping_at);
-        next.saturating_duration_since(now)
+        let request = self.subscriptions.next_request_at().unwrap_or(self.next_ping_at);
+        request.min(self.next_ping_at).saturating_duration_since(now)
     }
 
-    fn ping_every(&self) -> Duration {
-        let probe = self.patience.heartbeat_timeout / PINGS_PER_TIMEOUT;
-        self.protocol.quirks.ping.map_or(probe, |it| probe.min(it.every))
-    }
-
-    fn check_life(&self, now: Instant) -> Result<(), Verdict> {
+    fn check_life(&mut self, now: Instant) -> Result<(), Verdict> {
         let silent = now.saturating_duration_since(self.last_frame);
         if self.patience.heartbeat_timeout < silent {
             return Err(Verdict::Silent(silent));
         }
+        if !self.subscriptions.expect_data() {
+            self.last_data = now;
+        }
         let pause = now.saturating_duration_since(self.last_data);
         let mute = self.patience.stale_after.max(self.longest_pause * PAUSES_TO_MUTE);
-        let expects_data = self.topics.iter().any(|it| !matches!(it.state, State::Refused { .. }));
-        if mute < pause && expects_data {
+        if mute < pause {
             return Err(Verdict::Mute(pause));
         }
         Ok(())
@@ -305,14 +228,17 @@ impl Session {
         }
         if before < self.inbox.events.len() {
             if self.has_data {
-                self.longest_pause = self.longest_pause.max(now - self.last_data);
+                let pause = now.saturating_duration_since(self.last_data);
+                self.longest_pause = self.longest_pause.max(pause);
             }
             self.last_data = now;
             self.has_data = true;
         }
         if !self.inbox.notices.is_empty() {
             let mut notices = std::mem::take(&mut self.inbox.notices);
-            notices.drain(..).for_each(|it| self.on_notice(it, now));
+            for it in notices.drain(..) {
+                self.on_notice(it, now);
+            }
             self.inbox.notices = notices;
         }
     }
@@ -328,126 +254,20 @@ impl Session {
 
     fn on_notice(&mut self, notice: Notice, now: Instant) {
         match notice {
-            Notice::Accepted(subject) => self.accepted(&subject),
-            Notice::Refused { subject, reason } => self.refused(&subject, &reason, now),
+            Notice::Accepted(subject) => self.subscriptions.accepted(&subject),
+            Notice::Refused { subject, reason } => {
+                self.subscriptions.refused(&subject, &reason, now);
+            }
             Notice::Ping(reply) => self.out.push_back(Outgoing::Text(reply)),
             Notice::Closing(why) => self.verdict = Some(Verdict::Closing(why)),
             Notice::Unlisted(_) | Notice::Unknown => self.unknown_frames += 1,
             Notice::Pong | Notice::Ignored(_) => {}
         }
     }
-
-    fn accepted(&mut self, subject: &Subject) {
-        for topic in self.resolve(subject) {
-            self.topics[topic].state = State::Acknowledged;
-        }
-    }
-
-    /// The topics that an answer is about; they are not waited for any more.
-    fn resolve(&mut self, subject: &Subject) -> Vec<usize> {
-        match subject {
-            Subject::Topic(channel, symbol) => {
-                let named = |it: &Subscription| it.channel == *channel && it.symbol == *symbol;
-                let topic =
-                    self.inbox.place(symbol).and_then(|_| self.topics.iter().position(named));
-                for request in self.asked.values_mut() {
-                    request.topics.retain(|it| Some(*it) != topic);
-                }
-                self.asked.retain(|_, it| !it.topics.is_empty());
-                topic.into_iter().collect()
-            }
-            Subject::Request(id) => self.asked.remove(id).map_or_else(Vec::new, |it| it.topics),
-            // A venue that does not say answers in the order it was asked.
-            Subject::Unnamed => self.asked.pop_first().map_or_else(Vec::new, |(_, it)| it.topics),
-        }
-    }
-
-    /// A refused request is taken apart until the topics that caused it stand alone, so that none
-    /// takes the others along.
-    fn refused(&mut self, subject: &Subject, reason: &str, now: Instant) {
-        let topics = self.resolve(subject);
-        if let [only] = topics[..] {
-            return self.give_up(only, reason, now);
-        }
-        let (named, others): (Vec<_>, Vec<_>) =
-            topics.iter().partition(|&&it| self.is_named_in(it, reason));
-        if named.is_empty() || others.is_empty() {
-            let (first, second) = topics.split_at(topics.len() / 2);
-            let halves = [first.to_vec(), second.to_vec()];
-            self.to_ask.extend(halves.into_iter().filter(|it| !it.is_empty()));
-        } else {
-            self.to_ask.push_back(others);
-            self.to_ask.extend(named.into_iter().map(|it| vec![it]));
-        }
-    }
-
-    /// Whether a refusal quotes the topic. Venues quote it whole.
-    fn is_named_in(&self, topic: usize, reason: &str) -> bool {
-        let name = (self.protocol.topic)(&self.topics[topic].as_topic());
-        let boundary = |it: Option<char>| it.is_none_or(|it| !it.is_alphanumeric() && it != '-');
-        reason.match_indices(&name).any(|(at, _)| {
-            boundary(reason[..at].chars().next_back())
-                && boundary(reason[at + name.len()..].chars().next())
-        })
-    }
-
-    fn give_up(&mut self, topic: usize, reason: &str, now: Instant) {
-        let it = &mut self.topics[topic];
-        it.state = State::Refused { retry_at: now + REFUSED_RETRY };
-        let topic = (self.protocol.topic)(&it.as_topic());
-        self.refusals.push(Refusal { topic, reason: reason.to_owned() });
-    }
-
-    /// What has not been answered for is asked for again.
-    fn give_up_waiting(&mut self, now: Instant) {
-        let late = |it: &Request| ANSWER_MAX < now.saturating_duration_since(it.sent);
-        while let Some(first) = self.asked.first_entry().filter(|it| late(it.get())) {
-            let Request { topics, .. } = first.remove();
-            let (delivering, silent): (Vec<_>, Vec<_>) =
-                topics.into_iter().partition(|&it| self.delivers(&self.topics[it]));
-            for topic in delivering {
-                self.topics[topic].state = State::Acknowledged;
-            }
-            let (again, lost): (Vec<_>, Vec<_>) =
-                silent.into_iter().partition(|&it| self.topics[it].attempts < ATTEMPTS_MAX);
-            if !again.is_empty() {
-                self.to_ask.push_back(again);
-            }
-            for topic in lost {
-                self.give_up(topic, "no answer", now);
-            }
-        }
-    }
-
-    fn retry_refused(&mut self, now: Instant) {
-        for (n, it) in self.topics.iter_mut().enumerate() {
-            if matches!(it.state, State::Refused { retry_at } if retry_at <= now) {
-                it.state = State::Requested;
-                it.attempts = 0;
-                self.to_ask.push_back(vec![n]);
-            }
-        }
-    }
-
-    fn ask(&mut self, now: Instant) {
-        if now < self.next_request_at {
-            return;
-        }
-        let Some(topics) = self.to_ask.pop_front() else { return };
-        self.last_request += 1;
-        for &topic in &topics {
-            self.topics[topic].attempts += 1;
-        }
-        let named: Vec<_> = topics.iter().map(|&it| self.topics[it].as_topic()).collect();
-        let text = (self.protocol.subscribe)(self.last_request, &named);
-        self.out.push_back(Outgoing::Text(text));
-        self.asked.insert(self.last_request, Request { topics, sent: now });
-        self.next_request_at = now + self.protocol.limits.request_every;
-    }
 }
 
-impl Subscription {
-    fn as_topic(&self) -> Topic<'_> {
-        Topic { channel: self.channel, symbol: &self.symbol }
-    }
+/// Keepalives come as often as the venue demands, and often enough to find a dead peer in time.
+fn ping_every(protocol: &Protocol, patience: Patience) -> Duration {
+    let probe = patience.heartbeat_timeout / PINGS_PER_TIMEOUT;
+    protocol.quirks.ping.map_or(probe, |it| probe.min(it.every))
 }

@@ -1,5 +1,6 @@
 //! Events to files: which file an event goes to, and when a file is closed.
 
+use std::iter::Sum;
 use std::{mem, sync::Arc, time::Duration};
 
 use parquet::file::properties::WriterPropertiesPtr;
@@ -34,6 +35,17 @@ pub struct Totals {
     pub rows_lost: u64,
     /// Files that are whole and in place.
     pub files: u64,
+}
+
+impl Sum for Totals {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Totals::default(), |sum, it| Totals {
+            rows_quotes: sum.rows_quotes + it.rows_quotes,
+            rows_trades: sum.rows_trades + it.rows_trades,
+            rows_lost: sum.rows_lost + it.rows_lost,
+            files: sum.files + it.files,
+        })
+    }
 }
 
 /// Writes events to the files of a [`Dataset`].

@@ -1,0 +1,93 @@
+//! `run`: collect until a signal.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use anyhow::Context;
+use bytesize::ByteSize;
+use clap::Args;
+
+use super::{Failure, signals::stopping_on_signals};
+use crate::{
+    config::{self, Plan},
+    metrics::{Metrics, ReconnectReason},
+    pipeline::{self, Summary},
+    stop::Stop,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The configuration.
+    #[arg(short, long, value_name = "FILE", default_value = "config.toml")]
+    config: PathBuf,
+}
+
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let plan = load(&options.config)?;
+    let (metrics, stop) = (Metrics::new(), Stop::default());
+    let summary = stopping_on_signals(&stop, || pipeline::run(&plan, &metrics, &stop))
+        .context("failed to handle signals")??;
+    print(&plan, &metrics, &summary, &mut io::stdout().lock())?;
+    Ok(())
+}
+
+/// Reads a configuration; one that is not valid is wrong usage.
+pub(super) fn load(path: &std::path::Path) -> Result<Plan, Failure> {
+    config::load(path).map_err(|err| Failure::Usage(err.into()))
+}
+
+/// What was received, what became of it, and where it is.
+pub(super) fn print(
+    plan: &Plan,
+    metrics: &Metrics,
+    summary: &Summary,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "{:<14}{:>8}{:>8}{:>13}{:>11}{:>13}{:>12}{:>9}{:>12}",
+        "venue",
+        "symbols",
+        "conns",
+        "messages",
+        "received",
+        "quotes",
+        "trades",
+        "errors",
+        "reconnects"
+    )?;
+    let mut decoded = 0;
+    for it in &summary.venues {
+        let venue = metrics.venue(it.venue);
+        let reconnects: u64 = ReconnectReason::ALL.iter().map(|&why| venue.reconnects(why)).sum();
+        decoded += venue.quotes.get() + venue.trades.get();
+        writeln!(
+            out,
+            "{:<14}{:>8}{:>8}{:>13}{:>11}{:>13}{:>12}{:>9}{:>12}",
+            it.venue,
+            it.instruments,
+            it.connections,
+            venue.messages.get(),
+            ByteSize(venue.bytes.get()).display().iec_short().to_string(),
+            venue.quotes.get(),
+            venue.trades.get(),
+            venue.decode_errors.get(),
+            reconnects
+        )?;
+    }
+    let written = summary.written;
+    writeln!(
+        out,
+        "\n{decoded} events decoded in {:.1} s: {} quotes and {} trades written to {} files in {}, \
+         {} dropped from full queues, {} lost to write errors",
+        summary.elapsed.as_secs_f64(),
+        written.rows_quotes,
+        written.rows_trades,
+        written.files,
+        plan.storage.dir.display(),
+        summary.dropped,
+        written.rows_lost
+    )
+}

@@ -1,0 +1,92 @@
+//! `validate`: check the configuration and print the plan.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use clap::Args;
+
+use super::{Failure, run};
+use crate::{
+    config::{Plan, VenuePlan},
+    feed::{
+        discovery::{Client, discover},
+        plan::{connections, plan as plan_connections},
+    },
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The configuration.
+    #[arg(short, long, value_name = "FILE", default_value = "config.toml")]
+    config: PathBuf,
+    /// Also ask each exchange what it lists.
+    #[arg(long)]
+    online: bool,
+}
+
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let plan = run::load(&options.config)?;
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "{:<12}{:<8}{:<15}{:>14}{:>13}{:>9}",
+        "exchange", "market", "channels", "symbols", "connections", "threads"
+    )?;
+    let mut failed = Vec::new();
+    let mut threads = 0;
+    for venue in &plan.venues {
+        let (symbols, exact) = match options.online.then(|| listed(venue)) {
+            None if venue.filter.symbols.is_empty() => (venue.filter.max_symbols, false),
+            None => (venue.filter.symbols.len(), true),
+            Some(Ok(symbols)) => (symbols, true),
+            Some(Err(err)) => {
+                failed.push(format!("{}: {err:#}", venue.protocol.venue));
+                continue;
+            }
+        };
+        threads += row(venue, symbols, exact, &mut out)?;
+    }
+    totals(&plan, threads, &mut out)?;
+    if failed.is_empty() { Ok(()) } else { Err(anyhow::anyhow!(failed.join("\n")).into()) }
+}
+
+fn listed(venue: &VenuePlan) -> anyhow::Result<usize> {
+    let root = venue.root.as_ref().map(|it| (it.path.as_path(), it.pem.as_slice()));
+    let found = discover(&Client::new(root)?, venue.protocol, &venue.rest_base, &venue.filter)?;
+    anyhow::ensure!(found.missing.is_empty(), "not listed: {}", found.missing.join(", "));
+    Ok(found.instruments.len())
+}
+
+fn row(venue: &VenuePlan, symbols: usize, exact: bool, out: &mut impl Write) -> io::Result<usize> {
+    let shares = plan_connections(venue.protocol, &venue.channels, symbols, venue.threads);
+    let connections = connections(&shares);
+    let channels: Vec<_> = venue.channels.iter().map(|it| it.name()).collect();
+    let at_most = |n: usize| if exact { n.to_string() } else { format!("up to {n}") };
+    writeln!(
+        out,
+        "{:<12}{:<8}{:<15}{:>14}{:>13}{:>9}",
+        venue.protocol.venue.exchange,
+        venue.protocol.venue.market,
+        channels.join(","),
+        at_most(symbols),
+        at_most(connections),
+        // One more waits for the venue's lists.
+        at_most(connections + 1)
+    )?;
+    Ok(connections + 1)
+}
+
+fn totals(plan: &Plan, threads: usize, out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n{} writer threads, up to {} threads in all; queues of {} events; files in {}, {}",
+        plan.writers,
+        // The main thread and the one that waits for signals.
+        threads + plan.writers + 2,
+        plan.queue_capacity,
+        plan.storage.dir.display(),
+        plan.storage.compression
+    )
+}

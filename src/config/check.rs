@@ -1,0 +1,311 @@
+//! From what is written to a plan: every value is checked, all problems are reported at once.
+
+use std::{
+    collections::HashSet,
+    fmt::Display,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tungstenite::http::Uri;
+
+use super::{Plan, Problems, Root, VenuePlan, written};
+use crate::{
+    exchange::{self, Protocol},
+    feed::{discovery::Filter, session::Patience},
+    market::{Channel, Exchange, Market, UnknownName, Venue},
+    store,
+};
+
+/// More writer threads than this are a slip of the pen.
+const WRITERS_MAX: usize = 64;
+/// More connections to one venue than this are a slip of the pen.
+const THREADS_MAX: usize = 1000;
+/// 8 GB of events.
+const CAPACITY_MAX: usize = 100_000_000;
+/// As many as the registry holds.
+const SYMBOLS_MAX: usize = crate::registry::INSTRUMENTS_MAX;
+
+pub(super) fn plan(it: &written::Written, beside: &Path) -> Result<Plan, Problems> {
+    let mut check = Check { problems: Vec::new() };
+    let storage = check.storage(&it.storage);
+    check.within("queues.capacity", it.queues.capacity, CAPACITY_MAX);
+    check.live(&it.live);
+    check.not_zero("spreads.max_quote_age", it.spreads.max_quote_age);
+    check.finite("spreads.min_net_bps", it.spreads.min_net_bps);
+    check.defaults(&it.defaults);
+    let venues = check.venues(it, beside);
+    match storage {
+        Some(storage) if check.problems.is_empty() => Ok(Plan {
+            storage,
+            writers: it.storage.threads,
+            queue_capacity: it.queues.capacity,
+            venues,
+        }),
+        _ => Err(Problems(check.problems)),
+    }
+}
+
+struct Check {
+    problems: Vec<String>,
+}
+
+impl Check {
+    fn problem(&mut self, key: &str, what: impl Display) {
+        self.problems.push(format!("{key}: {what}"));
+    }
+
+    fn within(&mut self, key: &str, value: usize, max: usize) {
+        if !(1..=max).contains(&value) {
+            self.problem(key, format_args!("must be from 1 to {max}, not {value}"));
+        }
+    }
+
+    fn not_zero(&mut self, key: &str, written::Period(value): written::Period) {
+        if value == Duration::ZERO {
+            self.problem(key, "must be longer than 0s");
+        }
+    }
+
+    fn finite(&mut self, key: &str, value: f64) {
+        if !value.is_finite() {
+            self.problem(key, format_args!("must be a number, not {value}"));
+        }
+    }
+
+    fn not_negative(&mut self, key: &str, value: f64) {
+        if !(value.is_finite() && 0.0 <= value) {
+            self.problem(key, format_args!("must be 0 or more, not {value}"));
+        }
+    }
+
+    fn storage(&mut self, it: &written::Storage) -> Option<store::Settings> {
+        /// A smaller file is closed before its first row group is full.
+        const ROTATE_SIZE_MIN: u64 = 1 << 20;
+        if it.dir.as_os_str().is_empty() {
+            self.problem("storage.dir", "must name a folder");
+        }
+        self.not_zero("storage.journal_flush", it.journal_flush);
+        self.not_zero("storage.rotate", it.rotate);
+        if it.rotate_size.0 < ROTATE_SIZE_MIN {
+            self.problem("storage.rotate_size", r#"must be "1MiB" or more"#);
+        }
+        self.within("storage.threads", it.threads, WRITERS_MAX);
+        match it.compression.parse() {
+            Ok(compression) => Some(store::Settings {
+                dir: it.dir.clone(),
+                rotate: it.rotate.0,
+                rotate_size: it.rotate_size.0,
+                compression,
+            }),
+            Err(err) => {
+                self.problem("storage.compression", err);
+                None
+            }
+        }
+    }
+
+    fn live(&mut self, it: &written::Live) {
+        // Switched off, it may say what it likes.
+        if !it.enabled {
+            return;
+        }
+        if it.listen.parse::<SocketAddr>().is_err() {
+            let wrong = &it.listen;
+            let what = format_args!("must be an address such as \"127.0.0.1:8080\", not {wrong:?}");
+            self.problem("live.listen", what);
+        }
+        self.within("live.client_queue", it.client_queue, CAPACITY_MAX);
+        self.within("live.max_clients", it.max_clients, CAPACITY_MAX);
+        self.not_zero("live.ping_interval", it.ping_interval);
+    }
+
+    fn defaults(&mut self, it: &written::Defaults) {
+        self.volumes("defaults", it.min_quote_volume, it.max_quote_volume);
+        self.quote_assets("defaults.quote_assets", &it.quote_assets);
+        self.not_zero("defaults.heartbeat_timeout", it.heartbeat_timeout);
+        self.not_zero("defaults.stale_after", it.stale_after);
+        self.not_zero("defaults.rediscover", it.rediscover);
+    }
+
+    fn volumes(&mut self, of: &str, min: f64, max: f64) {
+        self.not_negative(&format!("{of}.min_quote_volume"), min);
+        self.not_negative(&format!("{of}.max_quote_volume"), max);
+        if max < min {
+            let what = format_args!("must not be above max_quote_volume: {min} is above {max}");
+            self.problem(&format!("{of}.min_quote_volume"), what);
+        }
+    }
+
+    fn quote_assets(&mut self, key: &str, assets: &[String]) {
+        if assets.is_empty() {
+            self.problem(key, r#"must name at least one asset, such as ["USDT"]"#);
+        }
+        for it in assets.iter().filter(|it| it.is_empty() || **it != it.to_ascii_uppercase()) {
+            self.problem(key, format_args!("must be in upper case, such as \"USDT\", not {it:?}"));
+        }
+    }
+
+    fn venues(&mut self, it: &written::Written, beside: &Path) -> Vec<VenuePlan> {
+        let mut seen = HashSet::new();
+        let mut venues = Vec::new();
+        for (n, exchange) in it.exchange.iter().enumerate() {
+            let at = format!("exchange[{n}]");
+            let Some(protocol) = self.protocol(&at, exchange) else { continue };
+            if !seen.insert(protocol.venue) {
+                let venue = protocol.venue;
+                self.problem(&at, format_args!("{venue} is there twice; merge the two"));
+            }
+            let plan = self.venue(&at, protocol, exchange, &it.defaults, beside);
+            if exchange.enabled {
+                venues.push(plan);
+            }
+        }
+        if !it.exchange.iter().any(|it| it.enabled) {
+            self.problem("exchange", "there must be at least one [[exchange]] that is enabled");
+        }
+        venues
+    }
+
+    fn protocol(&mut self, at: &str, it: &written::Exchange) -> Option<&'static Protocol> {
+        let mut known = |key: &str, err: UnknownName| self.problem(&format!("{at}.{key}"), err);
+        let exchange: Result<Exchange, _> = it.name.parse();
+        let market: Result<Market, _> = it.market.parse();
+        match (exchange, market) {
+            (Ok(exchange), Ok(market)) => exchange::find(Venue::new(exchange, market)),
+            (exchange, market) => {
+                exchange.map_err(|err| known("name", err)).ok();
+                market.map_err(|err| known("market", err)).ok();
+                None
+            }
+        }
+    }
+
+    fn venue(
+        &mut self,
+        at: &str,
+        protocol: &'static Protocol,
+        it: &written::Exchange,
+        defaults: &written::Defaults,
+        beside: &Path,
+    ) -> VenuePlan {
+        self.within(&format!("{at}.max_symbols"), it.max_symbols, SYMBOLS_MAX);
+        if THREADS_MAX < it.threads {
+            let what = format_args!("must be from 0 to {THREADS_MAX}, not {}", it.threads);
+            self.problem(&format!("{at}.threads"), what);
+        }
+        self.not_negative(&format!("{at}.taker_fee_bps"), it.taker_fee_bps);
+        let heartbeat_timeout = it.heartbeat_timeout.unwrap_or(defaults.heartbeat_timeout);
+        let stale_after = it.stale_after.unwrap_or(defaults.stale_after);
+        let rediscover = it.rediscover.unwrap_or(defaults.rediscover);
+        self.not_zero(&format!("{at}.heartbeat_timeout"), heartbeat_timeout);
+        self.not_zero(&format!("{at}.stale_after"), stale_after);
+        self.not_zero(&format!("{at}.rediscover"), rediscover);
+        let ws_url = it.ws_url.as_deref();
+        let rest_url = it.rest_url.as_deref();
+        self.url(&format!("{at}.ws_url"), ws_url, ["ws", "wss"]);
+        self.url(&format!("{at}.rest_url"), rest_url, ["http", "https"]);
+        VenuePlan {
+            protocol,
+            channels: self.channels(at, it),
+            filter: self.filter(at, it, defaults),
+            threads: it.threads,
+            patience: Patience {
+                heartbeat_timeout: heartbeat_timeout.0,
+                stale_after: stale_after.0,
+            },
+            rediscover: rediscover.0,
+            ws_base: ws_url.map(str::to_owned),
+            rest_base: rest_url.unwrap_or(protocol.rest.url).trim_end_matches('/').to_owned(),
+            root: it.ca_file.as_ref().and_then(|it| self.root(at, beside.join(it))),
+        }
+    }
+
+    fn channels(&mut self, at: &str, it: &written::Exchange) -> Vec<Channel> {
+        let quotes = it.quotes.then_some(Channel::Quotes);
+        let trades = it.trades.then_some(Channel::Trades);
+        let channels: Vec<_> = quotes.into_iter().chain(trades).collect();
+        if channels.is_empty() {
+            self.problem(
+                at,
+                "quotes and trades are both false; use enabled = false to leave it out",
+            );
+        }
+        channels
+    }
+
+    fn filter(&mut self, at: &str, it: &written::Exchange, defaults: &written::Defaults) -> Filter {
+        let min_quote_volume = it.min_quote_volume.unwrap_or(defaults.min_quote_volume);
+        let max_quote_volume = it.max_quote_volume.unwrap_or(defaults.max_quote_volume);
+        if it.min_quote_volume.is_some() || it.max_quote_volume.is_some() {
+            self.volumes(at, min_quote_volume, max_quote_volume);
+        }
+        if let Some(assets) = &it.quote_assets {
+            self.quote_assets(&format!("{at}.quote_assets"), assets);
+        }
+        if let Some(symbols) = &it.symbols {
+            self.symbols(&format!("{at}.symbols"), symbols);
+        }
+        Filter {
+            symbols: it.symbols.clone().unwrap_or_default(),
+            quote_assets: it.quote_assets.clone().unwrap_or(defaults.quote_assets.clone()),
+            min_quote_volume,
+            max_quote_volume,
+            max_symbols: it.max_symbols,
+        }
+    }
+
+    fn symbols(&mut self, key: &str, symbols: &[String]) {
+        if symbols.is_empty() {
+            self.problem(key, "must name at least one symbol; leave it out to discover them");
+        }
+        let spelled = |it: &str| {
+            let parts = it.rsplit_once('-');
+            parts.is_some_and(|(base, quote)| !base.is_empty() && !quote.is_empty())
+                && it == it.to_ascii_uppercase()
+        };
+        let mut seen = HashSet::new();
+        for it in symbols {
+            if !spelled(it) {
+                self.problem(key, format_args!("must be like \"BTC-USDT\", not {it:?}"));
+            } else if !seen.insert(it) {
+                self.problem(key, format_args!("{it:?} is there twice"));
+            }
+        }
+    }
+
+    fn url(&mut self, key: &str, url: Option<&str>, schemes: [&str; 2]) {
+        let Some(url) = url else { return };
+        let fits = url.parse().is_ok_and(|it: Uri| {
+            it.scheme_str().is_some_and(|it| schemes.contains(&it))
+                && it.host().is_some_and(|it| !it.is_empty())
+                && it.query().is_none()
+        });
+        if !fits {
+            let [scheme, secure] = schemes;
+            let what = format_args!(
+                "must be like \"{scheme}://127.0.0.1:9001\" or {secure}://, not {url:?}"
+            );
+            self.problem(key, what);
+        }
+    }
+
+    fn root(&mut self, at: &str, path: PathBuf) -> Option<Root> {
+        let key = format!("{at}.ca_file");
+        match fs::read(&path) {
+            Ok(pem) if native_tls::Certificate::from_pem(&pem).is_ok() => {
+                return Some(Root { path, pem });
+            }
+            Ok(_) => {
+                let what = format_args!("{} holds no certificate in PEM form", path.display());
+                self.problem(&key, what);
+            }
+            Err(err) => {
+                self.problem(&key, format_args!("failed to read {}: {err}", path.display()));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,205 @@
+//! The configuration as it is written. Every default of the program is here.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Unexpected, Visitor},
+};
+
+/// The whole file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Written {
+    pub(super) storage: Storage,
+    pub(super) queues: Queues,
+    pub(super) live: Live,
+    pub(super) spreads: Spreads,
+    pub(super) defaults: Defaults,
+    pub(super) exchange: Vec<Exchange>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Storage {
+    pub(super) dir: PathBuf,
+    pub(super) journal_flush: Period,
+    pub(super) rotate: Period,
+    pub(super) rotate_size: Size,
+    pub(super) compression: String,
+    pub(super) threads: usize,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            dir: "data".into(),
+            journal_flush: Period(Duration::from_secs(1)),
+            rotate: Period(Duration::from_mins(15)),
+            rotate_size: Size(256 << 20),
+            compression: "zstd(1)".into(),
+            threads: 1,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Queues {
+    pub(super) capacity: usize,
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        Self { capacity: 100_000 }
+    }
+}
+
+/// Checked, and used once the live side is there.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Live {
+    pub(super) enabled: bool,
+    pub(super) listen: String,
+    pub(super) client_queue: usize,
+    pub(super) max_clients: usize,
+    pub(super) ping_interval: Period,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: "127.0.0.1:8080".into(),
+            client_queue: 4096,
+            max_clients: 1000,
+            ping_interval: Period(Duration::from_secs(15)),
+        }
+    }
+}
+
+/// Checked, and used once spreads are computed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Spreads {
+    pub(super) max_quote_age: Period,
+    pub(super) min_net_bps: f64,
+}
+
+impl Default for Spreads {
+    fn default() -> Self {
+        Self { max_quote_age: Period(Duration::from_secs(2)), min_net_bps: 0.0 }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Defaults {
+    pub(super) quote_assets: Vec<String>,
+    pub(super) min_quote_volume: f64,
+    pub(super) max_quote_volume: f64,
+    pub(super) heartbeat_timeout: Period,
+    pub(super) stale_after: Period,
+    pub(super) rediscover: Period,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            quote_assets: vec!["USDT".into(), "USDC".into()],
+            min_quote_volume: 1_500_000.0,
+            max_quote_volume: 1_000_000_000_000.0,
+            heartbeat_timeout: Period(Duration::from_secs(30)),
+            stale_after: Period(Duration::from_mins(2)),
+            rediscover: Period(Duration::from_hours(1)),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Exchange {
+    pub(super) name: String,
+    #[serde(default = "spot")]
+    pub(super) market: String,
+    #[serde(default = "yes")]
+    pub(super) enabled: bool,
+    pub(super) symbols: Option<Vec<String>>,
+    #[serde(default = "max_symbols")]
+    pub(super) max_symbols: usize,
+    #[serde(default = "yes")]
+    pub(super) quotes: bool,
+    #[serde(default = "yes")]
+    pub(super) trades: bool,
+    #[serde(default)]
+    pub(super) threads: usize,
+    #[serde(default = "taker_fee_bps")]
+    pub(super) taker_fee_bps: f64,
+    pub(super) ws_url: Option<String>,
+    pub(super) rest_url: Option<String>,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) quote_assets: Option<Vec<String>>,
+    pub(super) min_quote_volume: Option<f64>,
+    pub(super) max_quote_volume: Option<f64>,
+    pub(super) heartbeat_timeout: Option<Period>,
+    pub(super) stale_after: Option<Period>,
+    pub(super) rediscover: Option<Period>,
+}
+
+fn spot() -> String {
+    "spot".into()
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn max_symbols() -> usize {
+    1000
+}
+
+fn taker_fee_bps() -> f64 {
+    10.0
+}
+
+/// A duration, written for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Period(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        struct V;
+        impl Visitor<'_> for V {
+            type Value = Period;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(r#"a duration such as "15s", "2m" or "1h""#)
+            }
+            fn visit_str<E: Error>(self, s: &str) -> Result<Period, E> {
+                let wrong = |_| E::invalid_value(Unexpected::Str(s), &self);
+                humantime::parse_duration(s).map(Period).map_err(wrong)
+            }
+        }
+        de.deserialize_str(V)
+    }
+}
+
+/// A number of bytes, written for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Size(pub(super) u64);
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        struct V;
+        impl Visitor<'_> for V {
+            type Value = Size;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(r#"a size such as "256MiB""#)
+            }
+            fn visit_str<E: Error>(self, s: &str) -> Result<Size, E> {
+                let wrong = |_| E::invalid_value(Unexpected::Str(s), &self);
+                s.parse().map(|it: bytesize::ByteSize| Size(it.as_u64())).map_err(wrong)
+            }
+        }
+        de.deserialize_str(V)
+    }
+}

@@ -1,0 +1,281 @@
+//! The rules of a session, in made-up time.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::{
+    exchange::{self, ALL},
+    market::{Exchange, Market, Venue},
+};
+
+const PATIENCE: Patience =
+    Patience { heartbeat_timeout: Duration::from_secs(30), stale_after: Duration::from_mins(2) };
+
+/// A session and its clock.
+struct Bench {
+    session: Session,
+    start: Instant,
+    now: Instant,
+}
+
+impl Bench {
+    fn new(exchange: Exchange, market: Market, symbols: &[&str]) -> Self {
+        let venue = Venue::new(exchange, market);
+        let protocol = exchange::find(venue).expect("there is code for it");
+        let now = Instant::now();
+        let instruments: Vec<_> = (0..)
+            .zip(symbols)
+            .map(|(id, symbol)| {
+                let instrument = Instrument {
+                    venue,
+                    symbol: (*symbol).to_owned(),
+                    symbol_native: (*symbol).to_owned(),
+                    contract_size: 1.0,
+                };
+                (InstrumentId(id), Arc::new(instrument))
+            })
+            .collect();
+        let channels = &protocol.endpoints[0].channels;
+        let session = Session::new(protocol, PATIENCE, ConnId(7), &instruments, channels, now);
+        Self { session, start: now, now }
+    }
+
+    /// Lets seconds pass, tick by tick, and returns what was sent.
+    fn pass(&mut self, seconds: f64) -> Result<Vec<Outgoing>, Verdict> {
+        let end = self.now + Duration::from_secs_f64(seconds);
+        let mut sent = Vec::new();
+        while self.now < end {
+            self.now += Duration::from_millis(50);
+            self.session.tick(self.now)?;
+            sent.extend(std::iter::from_fn(|| self.session.outgoing()));
+        }
+        Ok(sent)
+    }
+
+    fn hear(&mut self, text: &str) {
+        self.session.on_text(text, Nanos(1), self.now);
+    }
+
+    fn requests(&mut self, seconds: f64) -> Vec<String> {
+        let sent = self.pass(seconds).expect("nothing ends the session");
+        let text = |it| match it {
+            Outgoing::Text(text) if text.contains("ubscribe") || text.contains("SUBSCRIBE") => {
+                Some(text)
+            }
+            _ => None,
+        };
+        sent.into_iter().filter_map(text).collect()
+    }
+
+    fn states(&self) -> [i64; 4] {
+        self.session.states()
+    }
+
+    fn elapsed(&self) -> f64 {
+        (self.now - self.start).as_secs_f64()
+    }
+}
+
+const BYBIT_QUOTE: &str = r#"{"topic":"orderbook.1.AUSDT","ts":1,"type":"snapshot","data":{"s":"AUSDT","b":[["1","2"]],"a":[["3","4"]],"u":1,"seq":1}}"#;
+
+#[test]
+fn a_peer_that_vanishes_is_found_within_the_heartbeat_timeout() {
+    for protocol in ALL {
+        let Venue { exchange, market } = protocol.venue;
+        let mut it = Bench::new(exchange, market, &["AUSDT"]);
+        let verdict = it.pass(100.0).expect_err("nobody is there");
+        assert!(matches!(verdict, Verdict::Silent(_)), "{verdict}");
+        assert!(it.elapsed() < 30.2, "{} s", it.elapsed());
+    }
+}
+
+#[test]
+fn answered_pings_alone_do_not_hide_a_mute_peer() {
+    let mut it = Bench::new(Exchange::Okx, Market::Spot, &["A-USDT"]);
+    let verdict = loop {
+        it.hear("pong");
+        match it.pass(5.0) {
+            Ok(_) => assert!(it.elapsed() < 200.0, "the mute peer was not noticed"),
+            Err(verdict) => break verdict,
+        }
+    };
+    assert!(matches!(verdict, Verdict::Mute(_)), "{verdict}");
+    assert!((119.0..121.0).contains(&it.elapsed()), "{} s", it.elapsed());
+}
+
+#[test]
+fn a_market_that_has_always_been_quiet_is_no_fault() {
+    let mut it = Bench::new(Exchange::Bybit, Market::Spot, &["AUSDT"]);
+    for second in 0..600 {
+        it.hear(if second % 60 == 0 { BYBIT_QUOTE } else { r#"{"op":"pong"}"# });
+        it.pass(1.0).expect("quiet, not mute");
+    }
+}
+
+#[test]
+fn a_keepalive_goes_out_by_the_clock_even_while_data_flows() {
+    let mut it = Bench::new(Exchange::Okx, Market::Perp, &["A-USDT-SWAP"]);
+    let mut pings = 0;
+    for _ in 0..60 {
+        it.hear(r#"{"arg":{"channel":"bbo-tbt","instId":"A-USDT-SWAP"},"data":[{"asks":[],"bids":[["1","1","0","1"]],"ts":"5"}]}"#);
+        let sent = it.pass(1.0).expect("alive");
+        pings += sent.iter().filter(|it| **it == Outgoing::Text("ping".into())).count();
+    }
+    assert_eq!(pings, 6, "one each third of the heartbeat timeout");
+}
+
+#[test]
+fn requests_are_paced_and_no_larger_than_the_venue_allows() {
+    let symbols: Vec<_> = (0..60).map(|n| format!("C{n}USDT")).collect();
+    let symbols: Vec<_> = symbols.iter().map(String::as_str).collect();
+    let mut it = Bench::new(Exchange::Bybit, Market::Spot, &symbols);
+    let mut asked = BTreeSet::new();
+    for second in 1.. {
+        let requests = it.requests(1.0);
+        assert!(requests.len() <= 10, "{} requests in a second", requests.len());
+        for request in requests {
+            let request: serde_json::Value = serde_json::from_str(&request).unwrap();
+            let args = request["args"].as_array().unwrap();
+            assert!(args.len() <= 10);
+            asked.extend(args.iter().map(|it| it.as_str().unwrap().to_owned()));
+        }
+        if second == 2 {
+            break;
+        }
+    }
+    assert_eq!(asked.len(), 120, "each symbol's quotes and trades");
+}
+
+#[test]
+fn a_refused_symbol_stands_alone_and_the_others_are_asked_for_again() {
+    let mut it = Bench::new(Exchange::Bybit, Market::Spot, &["AUSDT", "NOUSDT", "BUSDT"]);
+    let first = it.requests(0.1);
+    assert_eq!(first.len(), 1);
+    it.hear(r#"{"success":false,"ret_msg":"error:handler not found,topic:orderbook.1.NOUSDT","req_id":"1","op":"subscribe"}"#);
+    let again = it.requests(1.0);
+    assert_eq!(again.len(), 2, "{again:?}");
+    assert!(!again[0].contains("orderbook.1.NOUSDT") && again[0].contains("orderbook.1.AUSDT"));
+    assert!(again[1].contains(r#"["orderbook.1.NOUSDT"]"#), "{}", again[1]);
+    it.hear(r#"{"success":true,"ret_msg":"subscribe","req_id":"2","op":"subscribe"}"#);
+    it.hear(r#"{"success":false,"ret_msg":"error:handler not found,topic:orderbook.1.NOUSDT","req_id":"3","op":"subscribe"}"#);
+    let refusals = it.session.refusals();
+    assert_eq!(refusals.len(), 1);
+    assert_eq!(refusals[0].topic, "orderbook.1.NOUSDT");
+    assert_eq!(it.states(), [0, 5, 0, 1]);
+    it.hear(BYBIT_QUOTE);
+    assert_eq!(it.states(), [0, 4, 1, 1]);
+}
+
+#[test]
+fn a_refusal_that_names_nothing_is_narrowed_down_by_halves() {
+    let symbols: Vec<_> = (0..8).map(|n| format!("C{n}USDT")).collect();
+    let symbols: Vec<_> = symbols.iter().map(String::as_str).collect();
+    let mut it = Bench::new(Exchange::Binance, Market::Spot, &symbols);
+    let mut refused = 0;
+    for _ in 0..40 {
+        for request in it.requests(0.5) {
+            let parsed: serde_json::Value = serde_json::from_str(&request).unwrap();
+            let id = &parsed["id"];
+            if request.contains("c5usdt@trade") {
+                refused += 1;
+                it.hear(&format!(r#"{{"error":{{"code":2,"msg":"Invalid request"}},"id":{id}}}"#));
+            } else {
+                it.hear(&format!(r#"{{"result":null,"id":{id}}}"#));
+            }
+        }
+    }
+    assert_eq!(it.states(), [0, 15, 0, 1]);
+    assert_eq!(refused, 5, "16 topics, 8, 4, 2, 1");
+}
+
+#[test]
+fn an_answer_that_names_its_topic_settles_that_one_only() {
+    let mut it = Bench::new(Exchange::Okx, Market::Spot, &["A-USDT", "NO-USDT"]);
+    assert_eq!(it.requests(0.1).len(), 1);
+    it.hear(r#"{"event":"subscribe","id":"1","arg":{"channel":"bbo-tbt","instId":"A-USDT"}}"#);
+    assert_eq!(it.states(), [3, 1, 0, 0]);
+    it.hear(r#"{"event":"error","id":"1","code":"60018","msg":"Subscribe failed, wrong URL or channel:trades,instId:NO-USDT doesn't exist."}"#);
+    let again = it.requests(1.0);
+    assert_eq!(again.len(), 2, "{again:?}");
+    assert!(again[1].contains("NO-USDT") && !again[1].contains("A-USDT"), "{}", again[1]);
+}
+
+#[test]
+fn what_nobody_answers_for_is_asked_for_three_times_and_then_late() {
+    let mut it = Bench::new(Exchange::Bybit, Market::Perp, &["AUSDT"]);
+    let mut requests = Vec::new();
+    for _ in 0..40 {
+        it.hear(BYBIT_QUOTE);
+        requests.extend(it.requests(1.0));
+    }
+    assert_eq!(requests.len(), 3, "{requests:?}");
+    assert!(requests[2].contains(r#"["publicTrade.AUSDT"]"#), "{}", requests[2]);
+    assert_eq!(it.states(), [1, 0, 1, 0]);
+    assert_eq!(it.session.refusals()[0].reason, "no answer");
+    for _ in 0..600 {
+        it.hear(BYBIT_QUOTE);
+        requests.extend(it.requests(1.0));
+    }
+    assert_eq!(requests.len(), 4);
+}
+
+#[test]
+fn a_connection_whose_topics_are_all_refused_is_kept_for_the_late_retry() {
+    let mut it = Bench::new(Exchange::Okx, Market::Spot, &["NO-USDT"]);
+    let mut requests = 0;
+    for _ in 0..700 {
+        it.hear("pong");
+        for request in it.requests(1.0) {
+            requests += 1;
+            let request: serde_json::Value = serde_json::from_str(&request).unwrap();
+            let id = request["id"].as_str().unwrap();
+            it.hear(&format!(r#"{{"event":"error","id":"{id}","code":"60018","msg":"no such"}}"#));
+        }
+    }
+    assert_eq!(it.states(), [0, 0, 0, 2]);
+    assert_eq!(requests, 5, "both, one, the other, and each again after ten minutes");
+}
+
+#[test]
+fn data_is_as_good_as_an_answer() {
+    let mut it = Bench::new(Exchange::Bybit, Market::Perp, &["AUSDT"]);
+    it.pass(0.1).expect("alive");
+    for _ in 0..20 {
+        it.hear(BYBIT_QUOTE);
+        it.hear(r#"{"topic":"publicTrade.AUSDT","ts":1,"type":"snapshot","data":[{"T":1,"s":"AUSDT","S":"Buy","v":"1","p":"2","i":"3"}]}"#);
+        assert!(it.requests(1.0).is_empty(), "asked again for what is delivered");
+    }
+    assert_eq!(it.states(), [0, 0, 2, 0]);
+}
+
+#[test]
+fn a_text_ping_is_answered_and_a_notice_of_closing_heeded() {
+    let mut it = Bench::new(Exchange::Okx, Market::Spot, &["A-USDT"]);
+    it.pass(0.1).expect("alive");
+    it.hear("ping");
+    assert_eq!(it.session.outgoing(), Some(Outgoing::Text("pong".into())));
+    it.hear(r#"{"event":"notice","code":"64008","msg":"service upgrade","connId":"x"}"#);
+    assert_eq!(it.pass(1.0), Err(Verdict::Closing("service upgrade".into())));
+}
+
+#[test]
+fn a_peer_that_talks_nonsense_is_replaced_but_one_bad_frame_is_only_counted() {
+    let mut it = Bench::new(Exchange::Bybit, Market::Spot, &["AUSDT"]);
+    it.hear("{nonsense");
+    it.hear(BYBIT_QUOTE);
+    it.pass(0.1).expect("one bad frame");
+    assert_eq!(it.session.decode_errors, 1);
+    for _ in 0..100 {
+        it.hear("{nonsense");
+    }
+    assert!(matches!(it.pass(0.1), Err(Verdict::Nonsense(_))));
+}
+
+#[test]
+fn data_for_a_symbol_that_was_not_asked_for_is_counted_and_not_passed_on() {
+    let mut it = Bench::new(Exchange::Bybit, Market::Spot, &["BUSDT"]);
+    it.hear(BYBIT_QUOTE);
+    assert_eq!(it.session.unknown_frames, 1);
+    assert!(it.session.events().is_empty());
+    assert!(!it.session.has_data());
+}

@@ -1,0 +1,262 @@
+//! What one connection has asked for, and what has become of it, topic by topic.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    exchange::{Protocol, Subject, Topic},
+    market::Channel,
+    metrics::SubscriptionState,
+};
+
+/// An answer to a request that takes longer has been lost.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// A topic that nobody answers for is asked for this often before it is left alone for a while.
+const ATTEMPTS_MAX: u8 = 3;
+/// A topic that was refused, or never answered for, is asked for again after this: what is not
+/// listed today may be tomorrow.
+const LATE_RETRY: Duration = Duration::from_mins(10);
+
+/// The topics of one connection.
+#[derive(Debug)]
+pub(super) struct Subscriptions {
+    protocol: &'static Protocol,
+    topics: Vec<Subscription>,
+    /// What is yet to be asked for, each entry in one request.
+    to_ask: VecDeque<Vec<usize>>,
+    /// What has been asked for and not been answered for, by request.
+    asked: BTreeMap<u64, Request>,
+    last_request: u64,
+    next_request_at: Instant,
+    refusals: Vec<Refusal>,
+}
+
+/// Something the operator should hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What was refused, as the venue spells it.
+    pub topic: String,
+    /// The venue's words.
+    pub reason: String,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    /// Place of the instrument on the connection.
+    place: usize,
+    channel: Channel,
+    symbol: String,
+    state: State,
+    attempts: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Requested,
+    Unanswered { retry_at: Instant },
+    Acknowledged,
+    Refused { retry_at: Instant },
+}
+
+#[derive(Debug)]
+struct Request {
+    topics: Vec<usize>,
+    sent: Instant,
+}
+
+impl Subscriptions {
+    /// Topics that are all yet to be asked for: `symbols` are native, in the order of their places.
+    pub(super) fn new<'a>(
+        protocol: &'static Protocol,
+        symbols: impl Iterator<Item = &'a str>,
+        channels: &[Channel],
+        now: Instant,
+    ) -> Self {
+        let topic = |place, symbol: &str, channel| Subscription {
+            place,
+            channel,
+            symbol: symbol.to_owned(),
+            state: State::Requested,
+            attempts: 0,
+        };
+        let topics: Vec<_> = symbols
+            .enumerate()
+            .flat_map(|(place, it)| channels.iter().map(move |&channel| topic(place, it, channel)))
+            .collect();
+        let all: Vec<_> = (0..topics.len()).collect();
+        let to_ask = all.chunks(protocol.limits.topics_per_request).map(<[_]>::to_vec).collect();
+        Self {
+            protocol,
+            topics,
+            to_ask,
+            asked: BTreeMap::new(),
+            last_request: 0,
+            next_request_at: now,
+            refusals: Vec::new(),
+        }
+    }
+
+    /// What has been refused since the last call.
+    pub(super) fn refusals(&mut self) -> Vec<Refusal> {
+        std::mem::take(&mut self.refusals)
+    }
+
+    /// Whether data can be expected: not when all topics have been refused.
+    pub(super) fn expect_data(&self) -> bool {
+        self.topics.iter().any(|it| !matches!(it.state, State::Refused { .. }))
+    }
+
+    /// How many topics are in each state, in the order of [`SubscriptionState::ALL`].
+    pub(super) fn states(
+        &self,
+        delivers: impl Fn(usize, Channel) -> bool,
+    ) -> [i64; SubscriptionState::ALL.len()] {
+        let mut counts = [0; SubscriptionState::ALL.len()];
+        for it in &self.topics {
+            let state = match it.state {
+                _ if delivers(it.place, it.channel) => SubscriptionState::Delivering,
+                State::Requested | State::Unanswered { .. } => SubscriptionState::Requested,
+                State::Acknowledged => SubscriptionState::Acknowledged,
+                State::Refused { .. } => SubscriptionState::Refused,
+            };
+            counts[state as usize] += 1;
+        }
+        counts
+    }
+
+    /// When the next request may be sent, if there is one.
+    pub(super) fn next_request_at(&self) -> Option<Instant> {
+        (!self.to_ask.is_empty()).then_some(self.next_request_at)
+    }
+
+    /// The next request, when it is due.
+    pub(super) fn ask(&mut self, now: Instant) -> Option<String> {
+        if now < self.next_request_at {
+            return None;
+        }
+        let topics = self.to_ask.pop_front()?;
+        self.last_request += 1;
+        for &topic in &topics {
+            self.topics[topic].attempts += 1;
+        }
+        let named: Vec<_> = topics.iter().map(|&it| self.topics[it].as_topic()).collect();
+        let text = (self.protocol.subscribe)(self.last_request, &named);
+        self.asked.insert(self.last_request, Request { topics, sent: now });
+        self.next_request_at = now + self.protocol.limits.request_every;
+        Some(text)
+    }
+
+    /// The venue has said yes.
+    pub(super) fn accepted(&mut self, subject: &Subject) {
+        for topic in self.answered(subject) {
+            self.topics[topic].state = State::Acknowledged;
+        }
+    }
+
+    /// The venue has said no. The request is taken apart until the topics that caused it stand
+    /// alone, so that none takes the others along.
+    pub(super) fn refused(&mut self, subject: &Subject, reason: &str, now: Instant) {
+        let topics = self.answered(subject);
+        if let [only] = topics[..] {
+            self.topics[only].state = State::Refused { retry_at: now + LATE_RETRY };
+            return self.report(only, reason);
+        }
+        let (named, others): (Vec<_>, Vec<_>) =
+            topics.iter().partition(|&&it| self.is_named_in(it, reason));
+        if named.is_empty() || others.is_empty() {
+            let (first, second) = topics.split_at(topics.len() / 2);
+            let halves = [first.to_vec(), second.to_vec()];
+            self.to_ask.extend(halves.into_iter().filter(|it| !it.is_empty()));
+        } else {
+            self.to_ask.push_back(others);
+            self.to_ask.extend(named.into_iter().map(|it| vec![it]));
+        }
+    }
+
+    /// Asks again for what has not been answered for, and, late, for what was refused.
+    pub(super) fn sweep(&mut self, now: Instant, delivers: impl Fn(usize, Channel) -> bool) {
+        let late = |it: &Request| ANSWER_MAX < now.saturating_duration_since(it.sent);
+        while let Some(first) = self.asked.first_entry().filter(|it| late(it.get())) {
+            let Request { topics, .. } = first.remove();
+            self.unanswered(topics, now, &delivers);
+        }
+        for (n, it) in self.topics.iter_mut().enumerate() {
+            let (State::Refused { retry_at } | State::Unanswered { retry_at }) = it.state else {
+                continue;
+            };
+            if retry_at <= now {
+                it.state = State::Requested;
+                it.attempts = 0;
+                self.to_ask.push_back(vec![n]);
+            }
+        }
+    }
+
+    fn unanswered(
+        &mut self,
+        topics: Vec<usize>,
+        now: Instant,
+        delivers: impl Fn(usize, Channel) -> bool,
+    ) {
+        let mut again = Vec::new();
+        for topic in topics {
+            let it = &mut self.topics[topic];
+            if delivers(it.place, it.channel) {
+                it.state = State::Acknowledged;
+            } else if it.attempts < ATTEMPTS_MAX {
+                again.push(topic);
+            } else {
+                it.state = State::Unanswered { retry_at: now + LATE_RETRY };
+                self.report(topic, "no answer");
+            }
+        }
+        if !again.is_empty() {
+            self.to_ask.push_back(again);
+        }
+    }
+
+    /// The topics that an answer is about; they are not waited for any more.
+    fn answered(&mut self, subject: &Subject) -> Vec<usize> {
+        match subject {
+            Subject::Topic(channel, symbol) => self.answered_topic(*channel, symbol),
+            Subject::Request(id) => self.asked.remove(id).map_or_else(Vec::new, |it| it.topics),
+            // A venue that does not say answers in the order it was asked.
+            Subject::Unnamed => self.asked.pop_first().map_or_else(Vec::new, |(_, it)| it.topics),
+        }
+    }
+
+    fn answered_topic(&mut self, channel: Channel, symbol: &str) -> Vec<usize> {
+        let topics = &self.topics;
+        let named = |&it: &usize| topics[it].channel == channel && topics[it].symbol == symbol;
+        for request in self.asked.values_mut() {
+            if let Some(at) = request.topics.iter().position(named) {
+                let topic = request.topics.swap_remove(at);
+                self.asked.retain(|_, it| !it.topics.is_empty());
+                return vec![topic];
+            }
+        }
+        Vec::new()
+    }
+
+    /// Whether a refusal quotes the topic. Venues quote it whole.
+    fn is_named_in(&self, topic: usize, reason: &str) -> bool {
+        let name = (self.protocol.topic)(&self.topics[topic].as_topic());
+        let ends = |it: Option<char>| it.is_none_or(|it| !it.is_alphanumeric() && it != '-');
+        reason.match_indices(&name).any(|(at, _)| {
+            ends(reason[..at].chars().next_back()) && ends(reason[at + name.len()..].chars().next())
+        })
+    }
+
+    fn report(&mut self, topic: usize, reason: &str) {
+        let topic = (self.protocol.topic)(&self.topics[topic].as_topic());
+        self.refusals.push(Refusal { topic, reason: reason.to_owned() });
+    }
+}
+
+impl Subscription {
+    fn as_topic(&self) -> Topic<'_> {
+        Topic { channel: self.channel, symbol: &self.symbol }
+    }
+}
