@@ -11,7 +11,10 @@ use std::{
 
 use tungstenite::http::Uri;
 
-use super::{Plan, Problems, Root, VenuePlan, written};
+use super::{
+    Plan, Problems, Root, VenuePlan,
+    written::{self, Amount, Count},
+};
 use crate::{
     exchange::{self, Protocol},
     feed::{discovery::Filter, session::Patience},
@@ -40,8 +43,8 @@ pub(super) fn plan(it: &written::Written, beside: &Path) -> Result<Plan, Problem
     match storage {
         Some(storage) if check.problems.is_empty() => Ok(Plan {
             storage,
-            writers: it.storage.threads,
-            queue_capacity: it.queues.capacity,
+            writers: it.storage.threads.0,
+            queue_capacity: it.queues.capacity.0,
             venues,
         }),
         _ => Err(Problems(check.problems)),
@@ -57,7 +60,7 @@ impl Check {
         self.problems.push(format!("{key}: {what}"));
     }
 
-    fn within(&mut self, key: &str, value: usize, max: usize) {
+    fn within(&mut self, key: &str, Count(value): Count, max: usize) {
         if !(1..=max).contains(&value) {
             self.problem(key, format_args!("must be from 1 to {max}, not {value}"));
         }
@@ -69,13 +72,13 @@ impl Check {
         }
     }
 
-    fn finite(&mut self, key: &str, value: f64) {
+    fn finite(&mut self, key: &str, Amount(value): Amount) {
         if !value.is_finite() {
             self.problem(key, format_args!("must be a number, not {value}"));
         }
     }
 
-    fn not_negative(&mut self, key: &str, value: f64) {
+    fn not_negative(&mut self, key: &str, Amount(value): Amount) {
         if !(value.is_finite() && 0.0 <= value) {
             self.problem(key, format_args!("must be 0 or more, not {value}"));
         }
@@ -130,10 +133,12 @@ impl Check {
         self.not_zero("defaults.rediscover", it.rediscover);
     }
 
-    fn volumes(&mut self, of: &str, min: f64, max: f64) {
+    fn volumes(&mut self, of: &str, min: Amount, max: Amount) {
         self.not_negative(&format!("{of}.min_quote_volume"), min);
         self.not_negative(&format!("{of}.max_quote_volume"), max);
-        if max < min {
+        if let (Amount(min), Amount(max)) = (min, max)
+            && max < min
+        {
             let what = format_args!("must not be above max_quote_volume: {min} is above {max}");
             self.problem(&format!("{of}.min_quote_volume"), what);
         }
@@ -192,8 +197,8 @@ impl Check {
         beside: &Path,
     ) -> VenuePlan {
         self.within(&format!("{at}.max_symbols"), it.max_symbols, SYMBOLS_MAX);
-        if THREADS_MAX < it.threads {
-            let what = format_args!("must be from 0 to {THREADS_MAX}, not {}", it.threads);
+        if THREADS_MAX < it.threads.0 {
+            let what = format_args!("must be from 0 to {THREADS_MAX}, not {}", it.threads.0);
             self.problem(&format!("{at}.threads"), what);
         }
         self.not_negative(&format!("{at}.taker_fee_bps"), it.taker_fee_bps);
@@ -211,7 +216,7 @@ impl Check {
             protocol,
             channels: self.channels(at, it),
             filter: self.filter(at, it, defaults),
-            threads: it.threads,
+            threads: it.threads.0,
             patience: Patience {
                 heartbeat_timeout: heartbeat_timeout.0,
                 stale_after: stale_after.0,
@@ -251,9 +256,9 @@ impl Check {
         Filter {
             symbols: it.symbols.clone().unwrap_or_default(),
             quote_assets: it.quote_assets.clone().unwrap_or(defaults.quote_assets.clone()),
-            min_quote_volume,
-            max_quote_volume,
-            max_symbols: it.max_symbols,
+            min_quote_volume: min_quote_volume.0,
+            max_quote_volume: max_quote_volume.0,
+            max_symbols: it.max_symbols.0,
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) struct Storage {
     pub(super) rotate: Period,
     pub(super) rotate_size: Size,
     pub(super) compression: String,
-    pub(super) threads: usize,
+    pub(super) threads: Count,
 }
 
 impl Default for Storage {
@@ -38,7 +38,7 @@ impl Default for Storage {
             rotate: Period(Duration::from_mins(15)),
             rotate_size: Size(256 << 20),
             compression: "zstd(1)".into(),
-            threads: 1,
+            threads: Count(1),
         }
     }
 }
@@ -46,12 +46,12 @@ impl Default for Storage {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Queues {
-    pub(super) capacity: usize,
+    pub(super) capacity: Count,
 }
 
 impl Default for Queues {
     fn default() -> Self {
-        Self { capacity: 100_000 }
+        Self { capacity: Count(100_000) }
     }
 }
 
@@ -61,8 +61,8 @@ impl Default for Queues {
 pub(super) struct Live {
     pub(super) enabled: bool,
     pub(super) listen: String,
-    pub(super) client_queue: usize,
-    pub(super) max_clients: usize,
+    pub(super) client_queue: Count,
+    pub(super) max_clients: Count,
     pub(super) ping_interval: Period,
 }
 
@@ -71,8 +71,8 @@ impl Default for Live {
         Self {
             enabled: true,
             listen: "127.0.0.1:8080".into(),
-            client_queue: 4096,
-            max_clients: 1000,
+            client_queue: Count(4096),
+            max_clients: Count(1000),
             ping_interval: Period(Duration::from_secs(15)),
         }
     }
@@ -83,12 +83,12 @@ impl Default for Live {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Spreads {
     pub(super) max_quote_age: Period,
-    pub(super) min_net_bps: f64,
+    pub(super) min_net_bps: Amount,
 }
 
 impl Default for Spreads {
     fn default() -> Self {
-        Self { max_quote_age: Period(Duration::from_secs(2)), min_net_bps: 0.0 }
+        Self { max_quote_age: Period(Duration::from_secs(2)), min_net_bps: Amount(0.0) }
     }
 }
 
@@ -96,8 +96,8 @@ impl Default for Spreads {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Defaults {
     pub(super) quote_assets: Vec<String>,
-    pub(super) min_quote_volume: f64,
-    pub(super) max_quote_volume: f64,
+    pub(super) min_quote_volume: Amount,
+    pub(super) max_quote_volume: Amount,
     pub(super) heartbeat_timeout: Period,
     pub(super) stale_after: Period,
     pub(super) rediscover: Period,
@@ -107,8 +107,8 @@ impl Default for Defaults {
     fn default() -> Self {
         Self {
             quote_assets: vec!["USDT".into(), "USDC".into()],
-            min_quote_volume: 1_500_000.0,
-            max_quote_volume: 1_000_000_000_000.0,
+            min_quote_volume: Amount(1_500_000.0),
+            max_quote_volume: Amount(1_000_000_000_000.0),
             heartbeat_timeout: Period(Duration::from_secs(30)),
             stale_after: Period(Duration::from_mins(2)),
             rediscover: Period(Duration::from_hours(1)),
@@ -126,21 +126,21 @@ pub(super) struct Exchange {
     pub(super) enabled: bool,
     pub(super) symbols: Option<Vec<String>>,
     #[serde(default = "max_symbols")]
-    pub(super) max_symbols: usize,
+    pub(super) max_symbols: Count,
     #[serde(default = "yes")]
     pub(super) quotes: bool,
     #[serde(default = "yes")]
     pub(super) trades: bool,
     #[serde(default)]
-    pub(super) threads: usize,
+    pub(super) threads: Count,
     #[serde(default = "taker_fee_bps")]
-    pub(super) taker_fee_bps: f64,
+    pub(super) taker_fee_bps: Amount,
     pub(super) ws_url: Option<String>,
     pub(super) rest_url: Option<String>,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) quote_assets: Option<Vec<String>>,
-    pub(super) min_quote_volume: Option<f64>,
-    pub(super) max_quote_volume: Option<f64>,
+    pub(super) min_quote_volume: Option<Amount>,
+    pub(super) max_quote_volume: Option<Amount>,
     pub(super) heartbeat_timeout: Option<Period>,
     pub(super) stale_after: Option<Period>,
     pub(super) rediscover: Option<Period>,
@@ -154,12 +154,57 @@ fn yes() -> bool {
     true
 }
 
-fn max_symbols() -> usize {
-    1000
+fn max_symbols() -> Count {
+    Count(1000)
 }
 
-fn taker_fee_bps() -> f64 {
-    10.0
+fn taker_fee_bps() -> Amount {
+    Amount(10.0)
+}
+
+/// A whole number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count(pub(super) usize);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        struct V;
+        impl Visitor<'_> for V {
+            type Value = Count;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number, 0 or more")
+            }
+            fn visit_i64<E: Error>(self, n: i64) -> Result<Count, E> {
+                let wrong = |_| E::invalid_value(Unexpected::Signed(n), &self);
+                usize::try_from(n).map(Count).map_err(wrong)
+            }
+        }
+        de.deserialize_i64(V)
+    }
+}
+
+/// A number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Amount(pub(super) f64);
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        struct V;
+        impl Visitor<'_> for V {
+            type Value = Amount;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+            fn visit_f64<E: Error>(self, x: f64) -> Result<Amount, E> {
+                Ok(Amount(x))
+            }
+            #[expect(clippy::cast_precision_loss, reason = "as exact as an f64 can hold it")]
+            fn visit_i64<E: Error>(self, n: i64) -> Result<Amount, E> {
+                Ok(Amount(n as f64))
+            }
+        }
+        de.deserialize_any(V)
+    }
 }
 
 /// A duration, written for people.
