@@ -128,7 +128,7 @@ fn events(registry: &Registry, channel: Channel) -> Vec<Event> {
     let mut walks: Vec<_> = (0..INSTRUMENTS).map(|n| Walk::new(registry, n, &mut rng)).collect();
     let mut now = START;
     let mut event = |_| {
-        now += rng.i64(..20_000);
+        now += rng.i64(0..20_000);
         let ts_event = (now - rng.i64(2_000_000..60_000_000)) / 1_000_000 * 1_000_000;
         let walk = &mut walks[busy(&mut rng)];
         walk.step(&mut rng);

@@ -322,11 +322,13 @@ impl fmt::Display for TradeId {
             TradeId::Number(n) => n.fmt(f),
             TradeId::Text(text) => f.write_str(text),
             TradeId::Uuid(bytes) => {
-                for (i, byte) in bytes.iter().enumerate() {
-                    let hyphen = if matches!(i, 4 | 6 | 8 | 10) { "-" } else { "" };
-                    write!(f, "{hyphen}{byte:02x}")?;
+                let mut text = [b'-'; 36];
+                let digits = (0..36).filter(|it| !UUID_HYPHENS.contains(it));
+                let nibbles = bytes.iter().flat_map(|it| [it >> 4, it & 15]);
+                for (at, nibble) in digits.zip(nibbles) {
+                    text[at] = b"0123456789abcdef"[usize::from(nibble)];
                 }
-                Ok(())
+                f.write_str(str::from_utf8(&text).expect("hexadecimal digits are ASCII"))
             }
         }
     }

@@ -12,15 +12,13 @@ use std::{
 use arrow::{array::RecordBatch, datatypes::Date32Type};
 use parquet::{
     arrow::ArrowWriter,
-    file::{
-        metadata::{KeyValue, ParquetMetaDataReader},
-        properties::WriterPropertiesPtr,
-    },
+    file::{metadata::ParquetMetaDataReader, properties::WriterPropertiesPtr},
 };
 
 use super::{
     batch::{BATCH_ROWS, Columns},
     error::{Cause, StoreError},
+    properties::say,
     schema::micros,
 };
 use crate::market::{Channel, Event, Exchange, Instrument, Nanos};
@@ -155,14 +153,13 @@ impl OpenFile {
 
     /// What can only be said of a file once it has all its rows.
     fn describe(&mut self) {
-        let mut say = |key: &str, value: String| {
-            let key = format!("spread_aggregator.{key}");
-            self.writer.append_key_value_metadata(KeyValue::new(key, value));
-        };
-        say("rows", self.rows.to_string());
+        let mut lines = vec![say("rows", self.rows.to_string())];
         if let Some((first, last)) = self.received {
-            say("ts_recv_first", first.to_string());
-            say("ts_recv_last", last.to_string());
+            lines.push(say("ts_recv_first", first.to_string()));
+            lines.push(say("ts_recv_last", last.to_string()));
+        }
+        for line in lines {
+            self.writer.append_key_value_metadata(line);
         }
     }
 

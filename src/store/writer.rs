@@ -21,6 +21,10 @@ use crate::{
 /// How long after midnight the files of the past day stay open, for events that were under way.
 const DAY_GRACE: Duration = Duration::from_secs(10);
 
+/// The most files open for one channel of one exchange: today's, and yesterday's or tomorrow's. A
+/// clock that jumps from day to day must not use up the file descriptors.
+const OPEN_MAX: usize = 2;
+
 /// How long after a failure a file is not tried again: a full disk must not keep the writer busy.
 const BACKOFF: Duration = Duration::from_secs(1);
 
@@ -80,7 +84,7 @@ struct Lane {
     channel: Channel,
     exchange: Exchange,
     metrics: FileMetrics,
-    /// One a day: two around midnight.
+    /// One a day, in the order they were opened: two around midnight.
     open: Vec<OpenFile>,
     trouble: Option<Trouble>,
 }
@@ -214,7 +218,7 @@ impl Lane {
         let day = event.ts_recv().day();
         let Some(at) = self.file(day, now, target) else { return self.lose(1, target) };
         if let Err(error) = self.open[at].append(event, instrument) {
-            let file = self.open.swap_remove(at);
+            let file = self.open.remove(at);
             let rows = file.rows();
             file.discard();
             self.fail(&error, rows, now, target);
@@ -228,6 +232,10 @@ impl Lane {
         }
         if self.trouble.as_ref().is_some_and(|it| it.is_waiting(now)) {
             return None;
+        }
+        if self.open.len() == OPEN_MAX {
+            let oldest = self.open.remove(0);
+            self.close(oldest, now, target);
         }
         let partition = Partition { channel: self.channel, exchange: self.exchange, day };
         match target.create(partition, now) {
