@@ -4,4 +4,5 @@ pub mod channel;
 pub mod market;
 pub mod metrics;
 pub mod registry;
+pub mod simulator;
 pub mod stop;
