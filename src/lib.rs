@@ -10,5 +10,6 @@ pub mod market;
 pub mod metrics;
 pub mod pipeline;
 pub mod registry;
+pub mod simulator;
 pub mod stop;
 pub mod store;

@@ -1,0 +1,169 @@
+//! Whether a connection lives by its venue's rules. It is told the time.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use super::dialect::Rules;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Where keepalive periods are overridden, a client is missed after so many of them.
+const PERIODS: u32 = 3;
+
+/// What has to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Fine,
+    /// Send a ping frame.
+    Ping,
+    /// End the connection.
+    Cut,
+}
+
+#[derive(Debug)]
+pub(super) struct Keepalive {
+    ping_every: Option<Duration>,
+    pong_within: Duration,
+    idle_max: Option<Duration>,
+    unsubscribed_max: Option<Duration>,
+    /// Whether data pushed keeps a connection alive without a ping.
+    data_counts: bool,
+    frames_a_second: Option<usize>,
+    frames: VecDeque<Instant>,
+    our_ping: Instant,
+    unanswered: Option<Instant>,
+    their_ping: Instant,
+    data: Instant,
+    subscribed: Instant,
+}
+
+impl Keepalive {
+    /// `period` overrides the periods of the rules; `limits` is whether frames are counted.
+    pub(super) fn new(rules: &Rules, period: Option<Duration>, limits: bool, now: Instant) -> Self {
+        let demanded = |rule: Option<Duration>| rule.map(|it| period.map_or(it, |d| d * PERIODS));
+        Self {
+            ping_every: rules.ping_every.map(|it| period.unwrap_or(it)),
+            pong_within: period.map_or(rules.pong_within, |it| it * PERIODS),
+            idle_max: demanded(rules.idle_max),
+            unsubscribed_max: demanded(rules.unsubscribed_max),
+            data_counts: period.is_none(),
+            frames_a_second: rules.frames_a_second.filter(|_| limits),
+            frames: VecDeque::new(),
+            our_ping: now,
+            unanswered: None,
+            their_ping: now,
+            data: now,
+            subscribed: now,
+        }
+    }
+
+    /// A frame came; says whether they are within the limit of any second.
+    pub(super) fn frame(&mut self, now: Instant) -> bool {
+        let Some(most) = self.frames_a_second else { return true };
+        while self.frames.front().is_some_and(|it| SECOND <= now - *it) {
+            self.frames.pop_front();
+        }
+        self.frames.push_back(now);
+        self.frames.len() <= most
+    }
+
+    /// A pong came; says whether it counts as a frame. Those we have asked for more often than the
+    /// venue does are not held against the client.
+    pub(super) fn pong(&mut self) -> bool {
+        self.unanswered.take().is_none() || self.data_counts
+    }
+
+    pub(super) fn pinged(&mut self, now: Instant) {
+        self.their_ping = now;
+    }
+
+    pub(super) fn pushed(&mut self, now: Instant) {
+        self.data = now;
+    }
+
+    /// Judges the connection, and takes it that a ping asked for is sent.
+    pub(super) fn check(&mut self, subscribed: bool, now: Instant) -> Verdict {
+        if subscribed {
+            self.subscribed = now;
+        }
+        let alive = if self.data_counts { self.data.max(self.their_ping) } else { self.their_ping };
+        let over = |since: Instant, most: Option<Duration>| most.is_some_and(|it| it < now - since);
+        if over(alive, self.idle_max)
+            || over(self.subscribed, self.unsubscribed_max)
+            || self.unanswered.is_some_and(|it| self.pong_within < now - it)
+        {
+            return Verdict::Cut;
+        }
+        if over(self.our_ping, self.ping_every) {
+            self.our_ping = now;
+            self.unanswered.get_or_insert(now);
+            return Verdict::Ping;
+        }
+        Verdict::Fine
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        market::{Exchange, Market},
+        simulator::dialect::Dialect,
+    };
+
+    fn keepalive(exchange: Exchange, period: Option<Duration>, now: Instant) -> Keepalive {
+        let rules = (Dialect::of(exchange).rules)(Market::Spot);
+        Keepalive::new(&rules, period, true, now)
+    }
+
+    const fn secs(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[test]
+    fn binance_pings_and_misses_the_pong() {
+        let start = Instant::now();
+        let mut it = keepalive(Exchange::Binance, None, start);
+        assert_eq!(it.check(false, start + secs(20)), Verdict::Fine);
+        assert_eq!(it.check(false, start + secs(21)), Verdict::Ping);
+        it.pong();
+        assert_eq!(it.check(false, start + secs(42)), Verdict::Ping);
+        assert_eq!(it.check(false, start + secs(63)), Verdict::Ping);
+        assert_eq!(it.check(false, start + secs(103)), Verdict::Cut);
+    }
+
+    #[test]
+    fn binance_counts_frames_in_a_rolling_second() {
+        let start = Instant::now();
+        let mut it = keepalive(Exchange::Binance, None, start);
+        let at = |ms| start + Duration::from_millis(ms);
+        assert!([0, 300, 600, 700, 800].iter().all(|&ms| it.frame(at(ms))));
+        assert!(it.frame(at(1000)), "the first has left the window");
+        assert!(!it.frame(at(1001)), "five a second");
+    }
+
+    #[test]
+    fn okx_cuts_the_idle_and_the_unsubscribed() {
+        let start = Instant::now();
+        let mut it = keepalive(Exchange::Okx, None, start);
+        it.pinged(start + secs(25));
+        assert_eq!(it.check(true, start + secs(29)), Verdict::Fine);
+        it.pushed(start + secs(50));
+        assert_eq!(it.check(true, start + secs(80)), Verdict::Fine);
+        assert_eq!(it.check(true, start + secs(81)), Verdict::Cut);
+
+        let mut it = keepalive(Exchange::Okx, None, start);
+        it.pinged(start + secs(25));
+        assert_eq!(it.check(false, start + secs(31)), Verdict::Cut);
+    }
+
+    #[test]
+    fn an_overridden_period_wants_pings_whatever_flows() {
+        let start = Instant::now();
+        let mut it = keepalive(Exchange::Bybit, Some(secs(1)), start);
+        it.pushed(start + secs(4));
+        assert_eq!(it.check(true, start + secs(3)), Verdict::Fine);
+        assert_eq!(it.check(true, start + secs(4)), Verdict::Cut);
+    }
+}

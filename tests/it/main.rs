@@ -1,0 +1,3 @@
+//! Tests of the layers together, over real sockets and files.
+
+mod simulator;
