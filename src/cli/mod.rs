@@ -1,8 +1,10 @@
 //! The command line: one file a subcommand. Data goes to stdout, logs to stderr.
 
 mod decode;
+mod demo;
 mod run;
 mod signals;
+mod simulate;
 mod symbols;
 mod validate;
 
@@ -46,12 +48,16 @@ pub enum LogFormat {
 enum Command {
     /// Collect until SIGINT or SIGTERM, then close all files and print a summary.
     Run(run::Options),
+    /// Run the same pipeline against simulated exchanges: no network, no configuration.
+    Demo(demo::Options),
     /// Check the configuration and print the plan.
     Validate(validate::Options),
     /// Print what an exchange lists, one JSON object a line.
     Symbols(symbols::Options),
     /// Read raw frames, print normalised events: the tool for debugging a feed.
     Decode(decode::Options),
+    /// Serve the simulated exchanges, for load and fault tests.
+    Simulate(simulate::Options),
 }
 
 /// Which venue a command is about.
@@ -106,6 +112,8 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let done = match self.command {
             Command::Run(it) => run::run(&it),
+            Command::Demo(it) => demo::run(&it),
+            Command::Simulate(it) => simulate::run(&it),
             Command::Validate(it) => validate::run(&it),
             Command::Symbols(it) => symbols::run(&it),
             Command::Decode(it) => decode::run(&it),

@@ -1,0 +1,174 @@
+//! `demo`: the whole pipeline against simulated exchanges, without network or configuration.
+
+use std::{
+    fmt::Write as _,
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use bytesize::ByteSize;
+use clap::Args;
+
+use super::{
+    Failure, run,
+    signals::stopping_on_signals,
+    simulate::{duration, rate, venues},
+};
+use crate::{
+    config::{self, Plan},
+    market::Channel,
+    metrics::Metrics,
+    pipeline,
+    simulator::{Options as Simulation, Simulator},
+    stop::Stop,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// How long.
+    #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = duration)]
+    length: Duration,
+    /// Data messages a second, over all venues.
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = rate)]
+    rate: f64,
+    /// Instruments listed at each venue.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    symbols: u32,
+    /// The folder of the dataset. Simulated prices do not belong among real ones.
+    #[arg(long, value_name = "DIR", default_value = "demo-data")]
+    dir: PathBuf,
+}
+
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let simulator = Simulator::bind(Simulation {
+        symbols: options.symbols as usize,
+        rate: options.rate,
+        ..Simulation::default()
+    })
+    .context("failed to listen on the loopback interface")?;
+    let plan = plan(options, &simulator).map_err(|err| Failure::Usage(err.into()))?;
+    let (metrics, stop) = (Metrics::new(), Stop::default());
+    let stage =
+        Stage { options, simulator: &simulator, plan: &plan, metrics: &metrics, stop: &stop };
+    let summary = stopping_on_signals(&stop, || stage.play())
+        .context("failed to handle signals")?
+        .context("failed to start a thread")??;
+    let mut out = io::stdout().lock();
+    run::print(&plan, &metrics, &summary, &mut out)?;
+    print_query(&options.dir, &mut out)?;
+    Ok(())
+}
+
+/// The configuration that a user would write to collect from the simulator.
+fn plan(options: &Options, simulator: &Simulator) -> Result<Plan, config::ConfigError> {
+    let mut text = String::new();
+    for venue in venues(&[]) {
+        let (name, market) = (venue.exchange, venue.market);
+        let (ws, rest) = (simulator.ws_url(venue), simulator.rest_url(venue));
+        write!(
+            text,
+            "[[exchange]]\nname = \"{name}\"\nmarket = \"{market}\"\n\
+             ws_url = \"{ws}\"\nrest_url = \"{rest}\"\nmin_quote_volume = 0.0\n"
+        )
+        .expect("writing to a String does not fail");
+    }
+    let mut plan = config::parse(&text, Path::new("the demonstration's configuration"))?;
+    plan.storage.dir.clone_from(&options.dir);
+    Ok(plan)
+}
+
+/// All that a demonstration needs.
+struct Stage<'a> {
+    options: &'a Options,
+    simulator: &'a Simulator,
+    plan: &'a Plan,
+    metrics: &'a Metrics,
+    stop: &'a Stop,
+}
+
+type Played = Result<pipeline::Summary, pipeline::PipelineError>;
+
+impl Stage<'_> {
+    fn play(&self) -> io::Result<Played> {
+        // The exchanges outlive the collector: a stop is not to look like a failure of theirs.
+        let closing_time = Stop::default();
+        thread::scope(|scope| {
+            let spawn = |name: &str| thread::Builder::new().name(name.into());
+            let serve = || self.simulator.serve(&closing_time);
+            spawn("simulator").spawn_scoped(scope, serve)?;
+            let watching = spawn("demo").spawn_scoped(scope, || self.watch());
+            let played = watching.map(|_| pipeline::run(self.plan, self.metrics, self.stop));
+            self.stop.request();
+            closing_time.request();
+            played
+        })
+    }
+
+    /// Ends the demonstration in time, and says how it goes on a terminal.
+    fn watch(&self) {
+        const EVERY: Duration = Duration::from_millis(500);
+        let start = Instant::now();
+        let mut before = self.decoded();
+        let terminal = io::stderr().is_terminal();
+        loop {
+            let left = self.options.length.saturating_sub(start.elapsed());
+            let stopped = self.stop.wait(EVERY.min(left));
+            let decoded = self.decoded();
+            if terminal {
+                self.progress(start.elapsed(), decoded, decoded - before);
+            }
+            before = decoded;
+            if stopped || left <= EVERY {
+                break;
+            }
+        }
+        if terminal {
+            // Nobody is left to tell if the terminal has gone.
+            let _ = writeln!(io::stderr());
+        }
+        self.stop.request();
+    }
+
+    fn decoded(&self) -> u64 {
+        let venues = self.plan.venues.iter().map(|it| self.metrics.venue(it.protocol.venue));
+        venues.map(|it| it.quotes.get() + it.trades.get()).sum()
+    }
+
+    fn progress(&self, elapsed: Duration, decoded: u64, just_now: u64) {
+        let dropped: u64 = (0..self.plan.writers)
+            .map(|n| self.metrics.queue(&format!("writer-{n}")).dropped.get())
+            .sum();
+        let files = Channel::ALL.map(|it| self.metrics.files(it).files.get());
+        let memory = resident().map_or("?".into(), |it| ByteSize(it).display().iec().to_string());
+        let line = format!(
+            "{:>3.0} s  {:>8} events/s  {decoded} events  {dropped} dropped  {} files  {memory}",
+            elapsed.as_secs_f64(),
+            just_now * 2,
+            files.iter().sum::<u64>(),
+        );
+        // As above.
+        let _ = write!(io::stderr(), "\r\x1b[K{line}");
+    }
+}
+
+/// Memory of this process that is in use, in bytes; `None` where the system does not say.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|it| it * 1024)
+}
+
+fn print_query(dir: &Path, out: &mut impl Write) -> io::Result<()> {
+    let quotes = dir.join("quotes/**/*.parquet");
+    writeln!(
+        out,
+        "\nPaste into DuckDB:\n  \
+         SELECT exchange, market, count(*) AS quotes, count(DISTINCT symbol) AS symbols,\n         \
+         round(avg((ask_price - bid_price) / bid_price * 1e4), 2) AS spread_bps\n  \
+         FROM read_parquet('{}') GROUP BY ALL ORDER BY ALL;",
+        quotes.display()
+    )
+}
