@@ -1,0 +1,122 @@
+//! Every venue against its fixtures. Adding a venue adds fixtures, and no code here.
+
+use std::{collections::BTreeSet, fmt::Write, fs, path::PathBuf, sync::Arc};
+
+use spread_aggregator::{
+    exchange::{ALL, Inbox, Protocol, Topic},
+    json::Object,
+    market::{Channel, ConnId, Instrument, Nanos},
+    registry::Registry,
+};
+
+/// What the fixtures of every venue are about.
+const KINDS: [&str; 6] =
+    ["quote.txt", "trade.txt", "accepted.txt", "refused.txt", "instruments.json", "volumes.json"];
+
+pub(crate) fn fixtures(protocol: &Protocol) -> Vec<PathBuf> {
+    let dir: PathBuf =
+        [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", &protocol.venue.to_string()].iter().collect();
+    let mut files: Vec<_> =
+        fs::read_dir(&dir).unwrap().map(|it| it.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_venue_has_the_fixtures_that_matter() {
+    for protocol in ALL {
+        let files = fixtures(protocol);
+        for kind in KINDS {
+            assert!(files.iter().any(|it| it.ends_with(kind)), "{}: {kind}", protocol.venue);
+        }
+    }
+}
+
+#[test]
+fn venues_read_their_fixtures() {
+    for protocol in ALL {
+        insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "../snapshots" }, {
+            insta::assert_snapshot!(protocol.venue.to_string(), replay(protocol));
+        });
+    }
+}
+
+#[test]
+fn every_channel_has_exactly_one_address() {
+    for protocol in ALL {
+        let mut channels: Vec<_> =
+            protocol.endpoints.iter().flat_map(|it| it.channels.iter().copied()).collect();
+        channels.sort();
+        assert_eq!(channels, Channel::ALL, "{}", protocol.venue);
+    }
+}
+
+#[test]
+fn a_venue_is_there_once() {
+    let venues: BTreeSet<_> = ALL.iter().map(|it| it.venue).collect();
+    assert_eq!(venues.len(), ALL.len());
+}
+
+/// All that a venue's files say, and what is made of it.
+fn replay(protocol: &Protocol) -> String {
+    let mut out = String::new();
+    let registry = Registry::default();
+    let mut inbox = Inbox::new(ConnId(0));
+    for instrument in lists(protocol, &mut out) {
+        let id = registry.intern(instrument.clone()).unwrap();
+        inbox.list(id, &Arc::new(instrument));
+    }
+    inbox.ts_recv = Nanos(42);
+    for file in fixtures(protocol).iter().filter(|it| it.extension().is_some_and(|it| it == "txt")) {
+        writeln!(out, "\n# {}", file.file_name().unwrap().display()).unwrap();
+        for frame in fs::read_to_string(file).unwrap().lines() {
+            writeln!(out, "< {frame}").unwrap();
+            let decoded = (protocol.decode)(frame, &mut inbox);
+            for event in inbox.events.drain(..) {
+                let instrument = registry.get(event.instrument()).unwrap();
+                show(&Object::event(&event, &instrument), &mut out);
+            }
+            for notice in inbox.notices.drain(..) {
+                show(&Object::control(protocol.venue, &notice), &mut out);
+            }
+            if let Err(err) = decoded {
+                writeln!(out, "  error: {err}").unwrap();
+            }
+        }
+    }
+    out
+}
+
+/// The lists, and a request for what they list.
+fn lists(protocol: &Protocol, out: &mut String) -> Vec<Instrument> {
+    let body = |name| {
+        let file = fixtures(protocol).into_iter().find(|it| it.ends_with(name)).unwrap();
+        fs::read_to_string(file).unwrap()
+    };
+    let (mut listings, mut volumes) = (Vec::new(), Vec::new());
+    let next = (protocol.rest.read_instruments)(&body("instruments.json"), &mut listings).unwrap();
+    (protocol.rest.read_volumes)(&body("volumes.json"), &mut volumes).unwrap();
+    for it in &listings {
+        writeln!(out, "{it:?}").unwrap();
+    }
+    for it in &volumes {
+        writeln!(out, "{it:?}").unwrap();
+    }
+    writeln!(out, "next page: {next:?}").unwrap();
+    let topics: Vec<_> = listings
+        .iter()
+        .flat_map(|it| Channel::ALL.map(|channel| Topic { channel, symbol: &it.symbol_native }))
+        .collect();
+    writeln!(out, "> {}", (protocol.subscribe)(7, &topics)).unwrap();
+    let instrument = |it: spread_aggregator::exchange::Listing| Instrument {
+        venue: protocol.venue,
+        symbol: format!("{}-{}", it.base, it.quote),
+        symbol_native: it.symbol_native,
+        contract_size: it.contract_size,
+    };
+    listings.into_iter().map(instrument).collect()
+}
+
+fn show(object: &Object<'_>, out: &mut String) {
+    writeln!(out, "  {}", serde_json::to_string(object).unwrap()).unwrap();
+}

@@ -1,0 +1,88 @@
+//! Whatever a venue sends, reading it returns; it does not panic, and nothing impossible comes out.
+
+use std::{fs, sync::Arc};
+
+use proptest::prelude::*;
+use spread_aggregator::{
+    exchange::{ALL, Inbox, Protocol},
+    market::{ConnId, Event, Instrument, Level, Nanos},
+    registry::Registry,
+};
+
+use super::decode::fixtures;
+
+/// Symbols that the fixtures mention, so that damaged frames get as far as whole ones.
+const SYMBOLS: [&str; 5] = ["ADAUSDT", "1000BONKUSDT", "ADA-USDT", "ADA-USDT-SWAP", "币USDC"];
+
+fn inbox(protocol: &Protocol) -> Inbox {
+    let registry = Registry::default();
+    let mut inbox = Inbox::new(ConnId(0));
+    for symbol in SYMBOLS {
+        let instrument = Instrument {
+            venue: protocol.venue,
+            symbol: symbol.into(),
+            symbol_native: symbol.into(),
+            contract_size: 1e300,
+        };
+        let id = registry.intern(instrument.clone()).unwrap();
+        inbox.list(id, &Arc::new(instrument));
+    }
+    inbox.ts_recv = Nanos(1);
+    inbox
+}
+
+/// A fixture with a few bytes changed reaches deeper than random bytes do.
+fn damaged_fixture() -> impl Strategy<Value = Vec<u8>> {
+    let files = ALL.iter().flat_map(|it| fixtures(it));
+    let frames: Vec<Vec<u8>> = files
+        .flat_map(|it| {
+            let text = fs::read_to_string(it).unwrap();
+            text.lines().map(|it| it.as_bytes().to_vec()).chain([text.into_bytes()]).collect::<Vec<_>>()
+        })
+        .filter(|it| !it.is_empty())
+        .collect();
+    let edits = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4);
+    (prop::sample::select(frames), edits, any::<prop::sample::Index>()).prop_map(
+        |(mut frame, edits, cut)| {
+            for (at, byte) in edits {
+                let at = at.index(frame.len());
+                frame[at] = byte;
+            }
+            // One in four is cut short as well.
+            let cut = cut.index(frame.len() * 4) + 1;
+            frame.truncate(cut);
+            frame
+        },
+    )
+}
+
+fn is_possible(level: Option<Level>) -> bool {
+    level.is_none_or(|it| {
+        it.price.is_finite() && it.size.is_finite() && 0.0 < it.price && 0.0 < it.size
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn no_frame_panics_and_no_impossible_number_comes_out(
+        frame in prop_oneof![3 => damaged_fixture(), 1 => prop::collection::vec(any::<u8>(), 0..200)]
+    ) {
+        for protocol in ALL {
+            let mut inbox = inbox(protocol);
+            let text = String::from_utf8_lossy(&frame);
+            let _ = (protocol.decode)(&text, &mut inbox);
+            let _ = (protocol.quirks.decode_binary)(&frame, &mut inbox);
+            for event in &inbox.events {
+                let possible = match event {
+                    Event::Quote(it) => is_possible(it.bid) && is_possible(it.ask),
+                    Event::Trade(it) => is_possible(Some(Level { price: it.price, size: it.size })),
+                };
+                prop_assert!(possible, "{event:?}");
+            }
+            let _ = (protocol.rest.read_instruments)(&text, &mut Vec::new());
+            let _ = (protocol.rest.read_volumes)(&text, &mut Vec::new());
+        }
+    }
+}

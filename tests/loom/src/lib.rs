@@ -1,0 +1,4 @@
+//! The program's queue, built on its own.
+
+#[path = "../../../src/channel/mod.rs"]
+pub mod channel;
