@@ -9,7 +9,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::{
-    dialect::{Desk, Dialect, Rules, Session, Update},
+    dialect::{Desk, Dialect, Opened, Rules, Session, Update},
     digits,
     http::{Request, Response},
     listing::{Kind, Row, Trap},
@@ -24,7 +24,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     traps,
     price_places_max: 8,
     thousands: |market| market == Market::Perp,
-    contract: |_, _, _| 1.0,
+    contract: |_, _, _| None,
     rest: rest::answer,
     open,
     refusal,
@@ -41,7 +41,7 @@ fn rules(market: Market) -> Rules {
         idle_max: None,
         unsubscribed_max: None,
         frames_a_second: Some(frames),
-        connects: (300, Duration::from_secs(300)),
+        connects: (300, Duration::from_mins(5)),
         connects_status: 429,
         snapshot: false,
         late_acks: false,
@@ -116,7 +116,7 @@ struct Binance {
     named: Vec<String>,
 }
 
-fn open(served: &Served, request: &Request, _client: u64) -> Result<Box<dyn Session>, Response> {
+fn open(served: &Served, request: &Request, _client: u64) -> Opened {
     let market = served.venue.market;
     let (class, path) = match (market, request.path.as_str()) {
         (Market::Spot, path) => (Class::All, path),
@@ -258,7 +258,9 @@ impl Binance {
                 if desk.limits && streams_max(self.market) < desk.topics.len() + new {
                     return Err((4, "Too many subscriptions"));
                 }
-                names.iter().for_each(|it| self.subscribe(it, desk));
+                for it in names {
+                    self.subscribe(it, desk);
+                }
                 Ok(Value::Null)
             }
             Some("UNSUBSCRIBE") => {

@@ -9,7 +9,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::{
-    dialect::{Desk, Dialect, Rules, Session, Update},
+    dialect::{Desk, Dialect, Opened, Rules, Session, Update},
     digits,
     http::{Request, Response},
     listing::{Kind, Trap},
@@ -24,7 +24,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     traps,
     price_places_max: 10,
     thousands: |market| market == Market::Perp,
-    contract: |_, _, _| 1.0,
+    contract: |_, _, _| None,
     rest: rest::answer,
     open,
     refusal: |status| match status {
@@ -39,10 +39,10 @@ fn rules(_: Market) -> Rules {
     Rules {
         ping_every: None,
         pong_within: Duration::MAX,
-        idle_max: Some(Duration::from_secs(600)),
+        idle_max: Some(Duration::from_mins(10)),
         unsubscribed_max: None,
         frames_a_second: None,
-        connects: (500, Duration::from_secs(300)),
+        connects: (500, Duration::from_mins(5)),
         connects_status: 403,
         snapshot: true,
         late_acks: true,
@@ -94,7 +94,7 @@ struct Bybit {
     args: usize,
 }
 
-fn open(served: &Served, request: &Request, client: u64) -> Result<Box<dyn Session>, Response> {
+fn open(served: &Served, request: &Request, client: u64) -> Opened {
     let market = served.venue.market;
     let path = match market {
         Market::Spot => "/v5/public/spot",
@@ -243,9 +243,9 @@ impl Bybit {
         digits::fixed(out, print.price, it.row.price_places);
         out.extend_from_slice(b"\",\"i\":\"");
         if self.market == Market::Spot {
-            digits::integer(out, SPOT_TRADE_ID + (it.row.index as u64 % 1000 << 50) + print.id);
+            digits::integer(out, SPOT_TRADE_ID + ((it.row.index as u64 % 1000) << 50) + print.id);
         } else {
-            let high = mix(print.id ^ (it.row.index as u64) << 48);
+            let high = mix(print.id ^ ((it.row.index as u64) << 48));
             digits::uuid(out, high, mix(high));
             let tick: &[u8] =
                 if print.buy { b"\",\"L\":\"PlusTick" } else { b"\",\"L\":\"ZeroMinusTick" };

@@ -26,12 +26,13 @@ pub(super) struct Dialect {
     pub(super) price_places_max: u32,
     /// Whether cheap coins are quoted for 1,000 units.
     pub(super) thousands: fn(Market) -> bool,
-    /// Base units (quote units when inverse) in one unit of size, for an instrument of this price.
-    pub(super) contract: fn(Market, Kind, price: f64) -> f64,
+    /// Base units (quote units when inverse) in a contract on something of this price; `None` where
+    /// sizes are in base units.
+    pub(super) contract: fn(Market, Kind, price: f64) -> Option<f64>,
     /// Answers a REST request.
     pub(super) rest: fn(&World, &Served, &Request) -> Response,
     /// Begins a WebSocket connection to a path of the venue, or says why not.
-    pub(super) open: fn(&Served, &Request, client: u64) -> Result<Box<dyn Session>, Response>,
+    pub(super) open: fn(&Served, &Request, client: u64) -> Opened,
     /// The body of an answer that is nothing but this HTTP status.
     pub(super) refusal: fn(u16) -> String,
 }
@@ -45,6 +46,9 @@ impl Dialect {
         }
     }
 }
+
+/// A connection's session, or why there is none.
+pub(super) type Opened = Result<Box<dyn Session>, Response>;
 
 /// What a venue demands of its clients and does unasked.
 #[derive(Clone, Debug)]

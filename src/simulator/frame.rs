@@ -91,12 +91,11 @@ impl Outbox {
             return HEADER;
         }
         let mut header = vec![FINAL_TEXT];
-        match u8::try_from(len) {
-            Ok(len @ ..126) => header.push(len),
-            _ => {
-                header.push(127);
-                header.extend_from_slice(&(len as u64).to_be_bytes());
-            }
+        if let Ok(len @ ..126) = u8::try_from(len) {
+            header.push(len);
+        } else {
+            header.push(127);
+            header.extend_from_slice(&(len as u64).to_be_bytes());
         }
         self.bytes.splice(start..body, header.iter().copied());
         header.len()

@@ -28,7 +28,7 @@ pub(super) struct Request {
     pub(super) path: String,
     /// Decoded.
     pub(super) query: Vec<(String, String)>,
-    headers: Vec<(String, String)>,
+    pub(super) headers: Vec<(String, String)>,
 }
 
 impl Request {

@@ -157,12 +157,13 @@ const USDC_PAIRS: usize = 3;
 /// A price below this is quoted for 1,000 units where the venue does such things.
 const THOUSANDS_BELOW: f64 = 0.000_1;
 
-/// Decimal places of a number of contracts.
-const CONTRACT_PLACES: u32 = 2;
+/// Decimal places of a size in base units, and in contracts.
+const SIZE_PLACES_MAX: u32 = 8;
+const CONTRACT_PLACES_MAX: u32 = 2;
 
 /// The largest and the smallest volume in 24 hours, in the quote asset, of what is not thin.
 const VOLUME: (f64, f64) = (2.0e9, 2.0e6);
-const _: () = assert!(2 * TRAPS_MAX + 1 <= SPECIALS_FROM - USDC_PAIRS, "each trap has a place");
+const _: () = assert!(2 * TRAPS_MAX < SPECIALS_FROM - USDC_PAIRS, "each trap has a place");
 
 /// One in so many instruments, the last ones, is hardly traded.
 const THIN: usize = 10;
@@ -227,13 +228,13 @@ impl Maker<'_> {
     /// Fills in what follows from the rest.
     fn row(&self, mut row: Row) -> Row {
         let price = row.reference;
-        row.contract = (self.dialect.contract)(self.venue.market, row.kind, price);
+        let contract = (self.dialect.contract)(self.venue.market, row.kind, price);
+        row.contract = contract.unwrap_or(1.0);
         row.price_places = places(5 - magnitude(price), self.dialect.price_places_max);
-        row.size_places = if row.kind == Kind::Inverse {
-            0
-        } else {
-            let at_most = if row.contract == 1.0 { 8 } else { CONTRACT_PLACES };
-            places(1 + magnitude(price * row.contract), at_most)
+        row.size_places = match (row.kind, contract) {
+            (Kind::Inverse, _) => 0,
+            (_, None) => places(1 + magnitude(price), SIZE_PLACES_MAX),
+            (_, Some(it)) => places(1 + magnitude(price * it), CONTRACT_PLACES_MAX),
         };
         row.price_scale = 10_f64.powi(row.price_places.cast_signed());
         row.unit_value = row.contract * if row.kind == Kind::Inverse { 1.0 } else { price };

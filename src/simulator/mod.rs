@@ -4,7 +4,7 @@
 //! the venue's name before the path: `GET /binance-spot/api/v3/exchangeInfo`, WebSocket
 //! `/okx-perp/ws/v5/public`. `GET /stats` tells what has been sent.
 //!
-//! In reading order: [`fault`] is what can go wrong, `listing` what is traded, `prices` what for,
+//! In reading order: `fault` is what can go wrong, `listing` what is traded, `prices` what for,
 //! `dialect` what differs between exchanges, `binance`, `bybit` and `okx` are those differences,
 //! `connection` is one client's life, `server` is how it gets there.
 
@@ -22,6 +22,8 @@ mod listing;
 mod okx;
 mod prices;
 mod server;
+#[cfg(test)]
+mod tests;
 mod topics;
 mod world;
 

@@ -9,7 +9,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::{
-    dialect::{Desk, Dialect, Rules, Session, Update},
+    dialect::{Desk, Dialect, Opened, Rules, Session, Update},
     digits,
     http::{Request, Response},
     listing::{self, Kind, Trap},
@@ -28,10 +28,9 @@ pub(super) const DIALECT: Dialect = Dialect {
     price_places_max: 12,
     thousands: |_| false,
     contract: |market, kind, price| match (market, kind) {
-        (Market::Spot, _) => 1.0,
-        (_, Kind::Inverse) if 10_000.0 < price => 100.0,
-        (_, Kind::Inverse) => 10.0,
-        _ => listing::round_contract(price),
+        (Market::Spot, _) => None,
+        (_, Kind::Inverse) => Some(if 10_000.0 < price { 100.0 } else { 10.0 }),
+        _ => Some(listing::round_contract(price)),
     },
     rest: rest::answer,
     open,
@@ -53,7 +52,7 @@ fn rules(_: Market) -> Rules {
         connects_status: 429,
         snapshot: true,
         late_acks: false,
-        repeat_after: Some(Duration::from_secs(60)),
+        repeat_after: Some(Duration::from_mins(1)),
         prints_max: 1,
         cut: (4004, "no data received in 30s"),
     }
@@ -81,7 +80,7 @@ fn traps(market: Market) -> Vec<Trap> {
 
 /// Requests of a connection in an hour, and the hour.
 const REQUESTS_MAX: u32 = 480;
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 const ARGS_BYTES_MAX: usize = 64 * 1024;
 const ID_MAX: usize = 32;
 
@@ -92,7 +91,7 @@ struct Okx {
     hour: Instant,
 }
 
-fn open(_: &Served, request: &Request, client: u64) -> Result<Box<dyn Session>, Response> {
+fn open(_: &Served, request: &Request, client: u64) -> Opened {
     if request.path != "/ws/v5/public" {
         return Err(Response::json(404, rest::error("50001", "no such path")));
     }

@@ -160,7 +160,7 @@ fn noise(key: u64, now: u64, period: u64) -> f64 {
 fn value(key: u64, i: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
     let unit = (mix(key.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ i) >> 11) as f64;
-    unit / (1_u64 << 52) as f64 - 1.0
+    unit * f64::EPSILON - 1.0
 }
 
 /// Spreads the bits of a number over all of a number: the end of splitmix64.

@@ -84,7 +84,7 @@ fn keep_calendar(world: &World, plans: &[FaultPlan], stop: &Stop) {
             }
         }
     }
-    while !stop.wait(Duration::from_secs(3600)) {}
+    while !stop.wait(Duration::from_hours(1)) {}
 }
 
 /// Finds out what a client wants.
@@ -126,7 +126,7 @@ impl<'a> Greeter<'a> {
             // A client that fails to ask is of no interest.
             let _ = self.greet(guest, socket, client, scope);
         };
-        spawn(scope, format!("sim-greet-{client}"), greet);
+        spawn(scope, &format!("sim-greet-{client}"), greet);
     }
 
     fn greet<'s>(
@@ -168,7 +168,7 @@ impl<'a> Greeter<'a> {
             let _guest = guest;
             connection.run();
         };
-        spawn(scope, format!("sim-{}-{client}", served.venue), run);
+        spawn(scope, &format!("sim-{}-{client}", served.venue), run);
         Ok(())
     }
 
@@ -225,8 +225,8 @@ impl Drop for Guest<'_> {
     }
 }
 
-fn spawn<'s>(scope: &'s Scope<'s, '_>, name: String, run: impl FnOnce() + Send + 's) {
-    if let Err(e) = thread::Builder::new().name(name.clone()).spawn_scoped(scope, run) {
+fn spawn<'s>(scope: &'s Scope<'s, '_>, name: &str, run: impl FnOnce() + Send + 's) {
+    if let Err(e) = thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, run) {
         // The client sees its socket close.
         log::warn!("failed to start thread {name}: {e}");
     }

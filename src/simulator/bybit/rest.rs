@@ -20,7 +20,7 @@ pub(super) fn answer(world: &World, served: &Served, request: &Request) -> Respo
     let body = match request.path.as_str() {
         "/v5/market/time" => Ok(json!({"timeSecond": (prices::now() / 1000).to_string()})),
         "/v5/market/instruments-info" => {
-            checked(served, request).and_then(|()| Ok(instruments(served, request)))
+            checked(served, request).map(|()| instruments(served, request))
         }
         "/v5/market/tickers" => {
             checked(served, request).and_then(|()| tickers(world, served, request))
@@ -73,7 +73,7 @@ fn instruments(served: &Served, request: &Request) -> Value {
         .collect();
     let mut next = String::new();
     if market == Market::Perp {
-        (rows, next) = page(rows, request);
+        (rows, next) = page(&rows, request);
     }
     let mut result = json!({"category": category(market)});
     result["list"] = rows.into_iter().map(|row| instrument(market, row)).collect();
@@ -85,7 +85,7 @@ fn instruments(served: &Served, request: &Request) -> Value {
 
 /// The rows after the cursor's, and the cursor of the next page. It is percent-encoded already,
 /// and a client may encode it again or not.
-fn page<'s>(rows: Vec<&'s Row>, request: &Request) -> (Vec<&'s Row>, String) {
+fn page<'s>(rows: &[&'s Row], request: &Request) -> (Vec<&'s Row>, String) {
     let limit = request.parameter("limit").and_then(|it| it.parse().ok()).unwrap_or(LIMIT);
     let cursor = request.parameter("cursor").unwrap_or_default().replace("%3D", "=");
     let last = cursor.split_once("last=").map(|(_, last)| last);
