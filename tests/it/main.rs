@@ -1,3 +1,9 @@
-//! Tests of the layers together, over real sockets and files.
+//! The program from outside: each module is a boundary.
 
+mod config;
+mod corpus;
+mod decode;
+mod garbage;
 mod simulator;
+mod store;
+mod support;
