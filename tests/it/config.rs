@@ -49,14 +49,20 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     ("[[exchange]]\nname = \"okx\"\nmax_symbols = 0", &["exchange[0].max_symbols", "from 1 to"]),
     ("[[exchange]]\nname = \"okx\"\nthreads = 99999", &["exchange[0].threads", "from 0 to"]),
-    ("[[exchange]]\nname = \"okx\"\ntaker_fee_bps = -1", &["exchange[0].taker_fee_bps", "0 or more"]),
+    (
+        "[[exchange]]\nname = \"okx\"\ntaker_fee_bps = -1",
+        &["exchange[0].taker_fee_bps", "0 or more"],
+    ),
     (
         "[[exchange]]\nname = \"okx\"\nquotes = false\ntrades = false",
         &["exchange[0]", "quotes and trades", "enabled = false"],
     ),
     ("[[exchange]]\nname = \"okx\"\nsymbols = []", &["exchange[0].symbols", "leave it out"]),
     ("[[exchange]]\nname = \"okx\"\nsymbols = [\"BTCUSDT\"]", &["exchange[0].symbols", "BTC-USDT"]),
-    ("[[exchange]]\nname = \"okx\"\nsymbols = [\"A-B\", \"A-B\"]", &["exchange[0].symbols", "twice"]),
+    (
+        "[[exchange]]\nname = \"okx\"\nsymbols = [\"A-B\", \"A-B\"]",
+        &["exchange[0].symbols", "twice"],
+    ),
     ("[[exchange]]\nname = \"okx\"\nws_url = \"http://x\"", &["exchange[0].ws_url", "ws://"]),
     ("[[exchange]]\nname = \"okx\"\nrest_url = \"x\"", &["exchange[0].rest_url", "http://"]),
     ("[[exchange]]\nname = \"okx\"\nca_file = \"no.pem\"", &["exchange[0].ca_file", "no.pem"]),
@@ -72,7 +78,10 @@ fn what_cannot_be_used_is_named_with_what_would_be_right() {
         let err = parse(text, Path::new("broken.toml")).map(|_| "accepted").unwrap_err();
         let message = err.to_string();
         for needle in mentions.iter().chain([&"broken.toml"]) {
-            assert!(message.contains(needle), "{needle:?} is not in the message for\n{text}\n{message}");
+            assert!(
+                message.contains(needle),
+                "{needle:?} is not in the message for\n{text}\n{message}"
+            );
         }
     }
 }
@@ -110,23 +119,46 @@ fn a_broken_configuration_is_exit_code_2_of_every_command_that_reads_one() {
 fn the_shipped_configuration_is_valid_and_shows_every_key_with_its_default() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml");
     let shipped = load(&path).unwrap();
-    let exchanges: String = shipped
+    let exchanges: Vec<_> = shipped
         .venues
         .iter()
-        .map(|it| {
-            let venue = it.protocol.venue;
-            format!("[[exchange]]\nname = \"{}\"\nmarket = \"{}\"\n", venue.exchange, venue.market)
-        })
+        .map(|it| it.protocol.venue)
+        .map(|it| format!("[[exchange]]\nname = \"{}\"\nmarket = \"{}\"", it.exchange, it.market))
         .collect();
-    let defaults = parse(&exchanges, &path).unwrap();
+    let defaults = parse(&exchanges.join("\n"), &path).unwrap();
     assert_eq!(format!("{shipped:?}"), format!("{defaults:?}"), "a value shown is no default");
     let text = fs::read_to_string(&path).unwrap();
     for key in [
-        "dir", "journal_flush", "rotate", "rotate_size", "compression", "threads", "capacity",
-        "enabled", "listen", "client_queue", "max_clients", "ping_interval", "max_quote_age",
-        "min_net_bps", "quote_assets", "min_quote_volume", "max_quote_volume", "heartbeat_timeout",
-        "stale_after", "rediscover", "name", "market", "symbols", "max_symbols", "quotes", "trades",
-        "taker_fee_bps", "ws_url", "rest_url", "ca_file",
+        "dir",
+        "journal_flush",
+        "rotate",
+        "rotate_size",
+        "compression",
+        "threads",
+        "capacity",
+        "enabled",
+        "listen",
+        "client_queue",
+        "max_clients",
+        "ping_interval",
+        "max_quote_age",
+        "min_net_bps",
+        "quote_assets",
+        "min_quote_volume",
+        "max_quote_volume",
+        "heartbeat_timeout",
+        "stale_after",
+        "rediscover",
+        "name",
+        "market",
+        "symbols",
+        "max_symbols",
+        "quotes",
+        "trades",
+        "taker_fee_bps",
+        "ws_url",
+        "rest_url",
+        "ca_file",
     ] {
         assert!(text.contains(&format!("{key} = ")), "{key} is not shown");
     }

@@ -1,6 +1,10 @@
 //! Recorded frames, where they are at hand: a folder `shared/corpus` beside the project.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde_json::Value;
 use spread_aggregator::{
@@ -23,7 +27,7 @@ fn corpus() -> Option<PathBuf> {
     None
 }
 
-fn rows(dir: &PathBuf, exchange: Exchange, kind: &str) -> Vec<Value> {
+fn rows(dir: &Path, exchange: Exchange, kind: &str) -> Vec<Value> {
     let file = dir.join(exchange.name()).join(kind).with_extension("jsonl");
     let text = fs::read_to_string(file).unwrap_or_default();
     text.lines().map(|it| serde_json::from_str(it).unwrap()).collect()

@@ -15,9 +15,10 @@ const KINDS: [&str; 6] =
 
 pub(crate) fn fixtures(protocol: &Protocol) -> Vec<PathBuf> {
     let dir: PathBuf =
-        [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", &protocol.venue.to_string()].iter().collect();
-    let mut files: Vec<_> =
-        fs::read_dir(&dir).unwrap().map(|it| it.unwrap().path()).collect();
+        [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", &protocol.venue.to_string()]
+            .iter()
+            .collect();
+    let mut files: Vec<_> = fs::read_dir(&dir).unwrap().map(|it| it.unwrap().path()).collect();
     files.sort();
     files
 }
@@ -67,7 +68,8 @@ fn replay(protocol: &Protocol) -> String {
         inbox.list(id, &Arc::new(instrument));
     }
     inbox.ts_recv = Nanos(42);
-    for file in fixtures(protocol).iter().filter(|it| it.extension().is_some_and(|it| it == "txt")) {
+    for file in fixtures(protocol).iter().filter(|it| it.extension().is_some_and(|it| it == "txt"))
+    {
         writeln!(out, "\n# {}", file.file_name().unwrap().display()).unwrap();
         for frame in fs::read_to_string(file).unwrap().lines() {
             writeln!(out, "< {frame}").unwrap();

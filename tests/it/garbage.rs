@@ -37,7 +37,10 @@ fn damaged_fixture() -> impl Strategy<Value = Vec<u8>> {
     let frames: Vec<Vec<u8>> = files
         .flat_map(|it| {
             let text = fs::read_to_string(it).unwrap();
-            text.lines().map(|it| it.as_bytes().to_vec()).chain([text.into_bytes()]).collect::<Vec<_>>()
+            text.lines()
+                .map(|it| it.as_bytes().to_vec())
+                .chain([text.clone().into_bytes()])
+                .collect::<Vec<_>>()
         })
         .filter(|it| !it.is_empty())
         .collect();

@@ -1,5 +1,7 @@
 //! What several tests need.
 
+pub(crate) mod child;
 pub(crate) mod events;
 pub(crate) mod log;
 pub(crate) mod rows;
+pub(crate) mod world;

@@ -1,0 +1,283 @@
+//! The founding promises, on the running pipeline: bounded queues, one registry, connections that
+//! leave nothing behind, no thread on its own, heartbeats.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use spread_aggregator::{
+    channel::{Received, newest},
+    config::Plan,
+    exchange::{self, Inbox, Protocol},
+    feed,
+    feed::sinks::{Lane, Sinks},
+    market::{Channel, Exchange, Market, Venue},
+    metrics::{Metrics, ReconnectReason, SubscriptionState},
+    pipeline::{self, PipelineError},
+    simulator::{Fault, Options},
+    store,
+};
+
+use super::support::{
+    events::{NOON, events},
+    rows::rows,
+    world::{PATIENCE, Setting, eventually},
+};
+
+const BINANCE: Venue = Venue::new(Exchange::Binance, Market::Perp);
+const BYBIT: Venue = Venue::new(Exchange::Bybit, Market::Spot);
+const OKX: Venue = Venue::new(Exchange::Okx, Market::Perp);
+
+fn setting(venues: &[Venue]) -> Setting<'static> {
+    let options =
+        Options { venues: venues.to_vec(), symbols: 20, rate: 3000.0, ..Options::default() };
+    Setting { options, top: "", each: "" }
+}
+
+#[test]
+fn promise_1_a_stopped_consumer_costs_the_oldest_events_and_no_memory() {
+    const CAPACITY: usize = 1_000;
+    let metrics = Metrics::new();
+    let (queue, consumer) = newest(CAPACITY);
+    let sinks = Sinks::new(vec![Lane { queue, metrics: metrics.queue("writer-0") }]);
+    let mut scratch = Vec::new();
+    let sent = events(Channel::Quotes, NOON, 10 * CAPACITY);
+    for event in &sent {
+        sinks.send(&mut vec![event.clone()], &mut scratch);
+        assert!(consumer.len() <= CAPACITY);
+    }
+    assert!(scratch.capacity() <= 8, "room for {} evicted events", scratch.capacity());
+    assert_eq!(metrics.queue("writer-0").dropped.get(), 9 * CAPACITY as u64);
+    let mut kept = Vec::new();
+    assert_eq!(consumer.drain(&mut kept, usize::MAX), Received::Items);
+    assert_eq!(kept, sent[9 * CAPACITY..], "the newest survive");
+}
+
+#[test]
+fn promise_1_what_is_decoded_is_stored_or_declared_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let asleep = AtomicBool::new(true);
+    let setting = Setting { top: "[queues]\ncapacity = 500", ..setting(&[BINANCE, BYBIT, OKX]) };
+    let decoded = AtomicU64::new(0);
+    let summary = setting
+        .run_with(
+            dir.path(),
+            |plan, metrics, stop| {
+                let summary = pipeline::run_with(&plan, metrics, stop, |events, writer, queue| {
+                    // A consumer that does not consume, for a while.
+                    while asleep.load(Ordering::Relaxed) && !stop.requested() {
+                        std::thread::park_timeout(Duration::from_millis(1));
+                    }
+                    store::run(events, writer, queue, feed::now)
+                });
+                let venues = [BINANCE, BYBIT, OKX].map(|it| metrics.venue(it));
+                let all = venues.iter().map(|it| it.quotes.get() + it.trades.get()).sum();
+                decoded.store(all, Ordering::Relaxed);
+                summary
+            },
+            |world| {
+                let queue = world.metrics.queue("writer-0");
+                eventually("the queue drops", || 2_000 < queue.dropped.get());
+                asleep.store(false, Ordering::Relaxed);
+                world.until_all_deliver(500);
+            },
+        )
+        .unwrap();
+    assert!(2_000 < summary.dropped);
+    let written = summary.written.rows_quotes + summary.written.rows_trades;
+    assert_eq!(written + summary.dropped, decoded.into_inner());
+    assert_eq!(rows(dir.path(), Channel::Quotes).len() as u64, summary.written.rows_quotes);
+    assert_eq!(rows(dir.path(), Channel::Trades).len() as u64, summary.written.rows_trades);
+    assert_eq!(summary.written.rows_lost, 0);
+}
+
+#[test]
+fn promise_2_reconnects_do_not_grow_the_registry() {
+    let dir = tempfile::tempdir().unwrap();
+    let metrics = setting(&[BINANCE, BYBIT]).run(dir.path(), |world| {
+        world.until_all_deliver(100);
+        eventually("the registry is looked at", || 0 < world.metrics.instruments.get());
+        let before = world.metrics.instruments.get();
+        for _ in 0..5 {
+            for venue in [BINANCE, BYBIT] {
+                world.simulator.inject(venue, Fault::Drop);
+            }
+            world.until_all_deliver(100);
+        }
+        let reconnects: u64 =
+            ReconnectReason::ALL.iter().map(|&it| world.venue(BYBIT).reconnects(it)).sum();
+        assert!(5 <= reconnects, "{reconnects}");
+        assert_eq!(world.metrics.instruments.get(), before);
+    });
+    metrics.unwrap();
+}
+
+/// A protocol like that of `venue`, whose decoder is another.
+fn with_decoder(
+    venue: Venue,
+    decode: fn(&str, &mut Inbox) -> Result<(), exchange::DecodeError>,
+) -> &'static Protocol {
+    Box::leak(Box::new(Protocol { decode, ..*exchange::find(venue).unwrap() }))
+}
+
+fn with_protocol(mut plan: Plan, protocol: &'static Protocol) -> Plan {
+    for venue in plan.venues.iter_mut().filter(|it| it.protocol.venue == protocol.venue) {
+        venue.protocol = protocol;
+    }
+    plan
+}
+
+#[test]
+fn promise_4_a_panic_in_a_feed_is_counted_and_the_others_never_notice() {
+    static FRAMES: AtomicU64 = AtomicU64::new(0);
+    let panicking = with_decoder(BYBIT, |text, inbox| {
+        assert!(FRAMES.fetch_add(1, Ordering::Relaxed) != 200, "made to panic");
+        (exchange::find(BYBIT).unwrap().decode)(text, inbox)
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let run =
+        |plan, metrics: &_, stop: &_| pipeline::run(&with_protocol(plan, panicking), metrics, stop);
+    let look = |world: &super::support::world::World<'_>| {
+        let panics = || world.venue(BYBIT).reconnects(ReconnectReason::Panic);
+        eventually("the feed panics", || 0 < panics());
+        world.until_all_deliver(300);
+        assert_eq!(panics(), 1);
+        for venue in [BINANCE, OKX] {
+            for &reason in ReconnectReason::ALL {
+                assert_eq!(world.venue(venue).reconnects(reason), 0, "{venue}: {}", reason.name());
+            }
+        }
+        assert_eq!(world.venue(BYBIT).connections.get(), 1, "the dead one is not counted");
+    };
+    setting(&[BINANCE, BYBIT, OKX]).run_with(dir.path(), run, look).unwrap();
+}
+
+#[test]
+fn promise_4_a_panic_in_a_writer_stops_everything_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let top = "[queues]\ncapacity = 1000";
+    let each = "";
+    let setting = Setting { top, each, ..setting(&[BINANCE, OKX]) };
+    let result = setting.run_with(
+        dir.path(),
+        |mut plan, metrics, stop| {
+            plan.writers = 2;
+            let first = AtomicBool::new(true);
+            pipeline::run_with(&plan, metrics, stop, |events, writer, queue| {
+                assert!(!first.swap(false, Ordering::Relaxed), "made to panic");
+                store::run(events, writer, queue, feed::now)
+            })
+        },
+        |world| eventually("the pipeline stops", || world.stop.requested()),
+    );
+    match result {
+        Err(PipelineError::Panicked { name, message }) => {
+            assert!(name.starts_with("writer-"), "{name}");
+            assert!(message.contains("made to panic"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // The other writer closed its files.
+    let left = std::fs::read_dir(dir.path().join("journal")).unwrap().count();
+    assert_eq!(left, 0, "files left in the journal");
+}
+
+/// Times short enough to test.
+const SHORT: &str = "heartbeat_timeout = \"1s\"\nstale_after = \"2s\"";
+
+fn fault_is_found(fault: &Fault, reason: ReconnectReason) {
+    let dir = tempfile::tempdir().unwrap();
+    let setting = Setting { each: SHORT, ..setting(&[BINANCE, BYBIT, OKX]) };
+    let summary = setting.run(dir.path(), |world| {
+        world.until_all_deliver(100);
+        world.simulator.inject(OKX, fault.clone());
+        let found = || world.venue(OKX).reconnects(reason);
+        eventually(&format!("{fault} is found"), || 0 < found());
+        world.simulator.clear(OKX);
+        world.until_all_deliver(300);
+        for venue in [BINANCE, BYBIT] {
+            for &reason in ReconnectReason::ALL {
+                assert_eq!(world.venue(venue).reconnects(reason), 0, "{venue}: {}", reason.name());
+            }
+        }
+    });
+    assert_eq!(summary.unwrap().dropped, 0);
+}
+
+#[test]
+fn promise_5_a_mute_peer_is_found_and_replaced() {
+    fault_is_found(&Fault::Mute, ReconnectReason::Mute);
+}
+
+#[test]
+fn promise_5_a_half_open_peer_is_found_and_replaced() {
+    fault_is_found(&Fault::HalfOpen, ReconnectReason::Silent);
+}
+
+#[test]
+fn a_clean_close_is_a_failure_too() {
+    fault_is_found(&Fault::Close, ReconnectReason::Closed);
+}
+
+#[test]
+fn a_frame_beyond_all_bounds_is_not_read() {
+    fault_is_found(&Fault::Oversized, ReconnectReason::Protocol);
+}
+
+#[test]
+fn garbage_between_good_frames_is_counted_and_costs_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let summary = setting(&[BYBIT]).run(dir.path(), |world| {
+        world.simulator.inject(BYBIT, Fault::Garbage);
+        eventually("garbage is met", || 20 < world.venue(BYBIT).decode_errors.get());
+        world.until_all_deliver(300);
+        for &reason in ReconnectReason::ALL {
+            assert_eq!(world.venue(BYBIT).reconnects(reason), 0, "{}", reason.name());
+        }
+    });
+    assert_eq!(summary.unwrap().dropped, 0);
+}
+
+#[test]
+fn a_refused_symbol_does_not_take_its_batch_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let venues = [BYBIT, OKX];
+    let summary = setting(&venues).run(dir.path(), |world| {
+        let refused =
+            || venues.map(|it| world.venue(it).subscriptions(SubscriptionState::Refused).get());
+        let delivering =
+            || venues.map(|it| world.venue(it).subscriptions(SubscriptionState::Delivering).get());
+        for venue in venues {
+            world.simulator.inject(venue, Fault::RefuseSymbol("BTC-USDT".into()));
+            world.simulator.inject(venue, Fault::Close);
+        }
+        eventually("quotes and trades of one symbol are refused", || refused() == [2, 2]);
+        eventually("all others deliver", || delivering().iter().all(|&it| 30 <= it));
+    });
+    summary.unwrap();
+}
+
+#[test]
+fn a_peer_that_accepts_and_drops_meets_no_storm() {
+    let dir = tempfile::tempdir().unwrap();
+    let summary = setting(&[BINANCE, OKX]).run(dir.path(), |world| {
+        world.until_all_deliver(100);
+        world.simulator.inject(OKX, Fault::Refuse);
+        world.simulator.inject(OKX, Fault::Drop);
+        let attempts = || world.venue(OKX).reconnects(ReconnectReason::Connect);
+        eventually("it is tried again", || 3 <= attempts());
+        world.simulator.clear(OKX);
+        world.until_all_deliver(100);
+    });
+    assert!(summary.unwrap().elapsed < PATIENCE);
+}
+
+#[test]
+fn a_list_that_cannot_be_had_is_asked_for_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut setting = setting(&[BINANCE, OKX]);
+    setting.options.faults = vec!["http=429@okx-perp:for=2s".parse().unwrap()];
+    let summary = setting.run(dir.path(), |world| world.until_all_deliver(100)).unwrap();
+    assert!(summary.venues.iter().all(|it| 0 < it.instruments), "{:?}", summary.venues);
+}
