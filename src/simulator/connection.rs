@@ -167,7 +167,24 @@ impl<'a> Connection<'a> {
             return;
         }
         self.write_all();
-        let _ = self.pipe.socket.shutdown(Shutdown::Write);
+        self.linger();
+    }
+
+    /// Ends our side and waits a moment for the client's end: a socket closed with something
+    /// unread is reset, which costs the client what it has not read yet.
+    fn linger(&mut self) {
+        let deadline = Instant::now() + CLOSE_WITHIN;
+        let mut rest = [0; 4096];
+        if self.pipe.socket.shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        while !self.stop.requested() && Instant::now() < deadline {
+            match self.pipe.socket.read(&mut rest) {
+                Ok(1..) => {}
+                Err(e) if is_timeout(&e) => {}
+                _ => return,
+            }
+        }
     }
 
     fn serve(&mut self) -> Option<End> {

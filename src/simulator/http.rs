@@ -15,7 +15,7 @@ const HEAD_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
 /// For a whole head to arrive.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
-/// How long a read may keep a thread from seeing that it should stop.
+/// How long a read or write may keep a thread from seeing that it should stop.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// For an answer to be taken by a client.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -88,7 +88,7 @@ impl Response {
         self
     }
 
-    pub(super) fn write_to(&self, mut socket: &TcpStream) -> io::Result<()> {
+    pub(super) fn write_to(&self, mut socket: &TcpStream, stop: &Stop) -> io::Result<()> {
         let reason = http_reason(self.status);
         let mut head = format!(
             "HTTP/1.1 {} {reason}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
@@ -102,8 +102,20 @@ impl Response {
         }
         head.push_str("\r\n");
         head.push_str(&self.body);
-        socket.set_write_timeout(Some(ANSWER_WITHIN))?;
-        socket.write_all(head.as_bytes())
+        socket.set_write_timeout(Some(PATIENCE))?;
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        let mut rest = head.as_bytes();
+        while !rest.is_empty() {
+            if stop.requested() || deadline <= Instant::now() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            match socket.write(rest) {
+                Ok(n) => rest = &rest[n..],
+                Err(e) if is_timeout(&e) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
     }
 }
 

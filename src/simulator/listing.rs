@@ -216,7 +216,7 @@ impl Maker<'_> {
         self.row(Row {
             volume: volume(8),
             half_spread: half_spread(8, false),
-            asset: coin.map_or_else(|| mix(trap.native.len() as u64) >> 16, |it| it as u64),
+            asset: coin.map_or_else(|| name_key(trap.base), |it| it as u64),
             ..blank(trap.native.to_owned(), trap.base, trap.quote, trap.kind, trap.price)
         })
     }
@@ -241,6 +241,11 @@ impl Maker<'_> {
         row.size_per_value = 10_f64.powi(row.size_places.cast_signed()) / row.unit_value;
         row
     }
+}
+
+/// Tells assets apart that have no position among the coins.
+fn name_key(name: &str) -> u64 {
+    name.bytes().fold(1, |key, it| mix(key ^ u64::from(it))) >> 16
 }
 
 fn blank(native: String, base: &str, quote: &str, kind: Kind, price: f64) -> Row {

@@ -140,7 +140,7 @@ impl<'a> Greeter<'a> {
         let name = request.take_segment();
         let venue = parse_venue(&name).ok().and_then(|it| self.world.find(it));
         let Some(served) = venue else {
-            return self.elsewhere(&name).write_to(&socket);
+            return self.elsewhere(&name).write_to(&socket, self.stop);
         };
         while served.faults.holding().half_open {
             if self.stop.wait(HALF_OPEN_LOOK) {
@@ -151,16 +151,16 @@ impl<'a> Greeter<'a> {
             return Ok(());
         }
         if let Some(status) = served.faults.status() {
-            return refusal(served, status).write_to(&socket);
+            return refusal(served, status).write_to(&socket, self.stop);
         }
         if !request.is_upgrade() {
-            return self.rest(served, &request).write_to(&socket);
+            return self.rest(served, &request).write_to(&socket, self.stop);
         }
         let session = match self.upgrade(served, &request, client) {
             Ok((head, session)) => {
                 io::Write::write_all(&mut &socket, head.as_bytes()).map(|()| session)?
             }
-            Err(response) => return response.write_to(&socket),
+            Err(response) => return response.write_to(&socket, self.stop),
         };
         let Greeter { world, stop, .. } = self;
         let connection = Connection::new(world, served, stop, session, (socket, tail), client)?;

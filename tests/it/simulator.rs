@@ -1,7 +1,9 @@
 //! The simulated exchanges, seen by a client that knows the protocols only from their pages.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{Read, Write},
     net::TcpStream,
     thread,
@@ -118,7 +120,7 @@ impl Client {
         }
     }
 
-    fn send(&mut self, text: impl ToString) {
+    fn send(&mut self, text: impl std::fmt::Display) {
         self.socket.send(Message::text(text.to_string())).unwrap();
     }
 
@@ -370,7 +372,7 @@ fn few_instruments_are_plain_ones() {
 #[test]
 fn the_linear_list_comes_in_pages() {
     with(Options { symbols: 1203, ..of(BYBIT_PERP) }, |simulator| {
-        let mut seen = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         let (mut pages, mut cursor) = (0, String::new());
         loop {
             let path = format!(
@@ -382,7 +384,7 @@ fn the_linear_list_comes_in_pages() {
             let page = rows(&reply);
             assert!(page.len() <= 500);
             pages += 1;
-            seen.extend(page.iter().map(|it| (it["symbol"].to_string(), ())));
+            seen.extend(page.iter().map(|it| it["symbol"].to_string()));
             cursor = reply["result"]["nextPageCursor"].as_str().unwrap().to_owned();
             if cursor.is_empty() {
                 break;
@@ -989,7 +991,7 @@ fn serving_ends_when_it_is_told_to() {
 fn nonsense_harms_nobody() {
     with(of(BYBIT_PERP), |simulator| {
         for nonsense in
-            [&b"\x16\x03\x01\x02\x00"[..], b"GET", b"GET / HTTP/9\r\n\r\n", &[0; 40_000]]
+            [&b"\x16\x03\x01\x02\x00"[..], b"GET", b"GET / HTTP/9\r\n\r\n", &vec![0; 40_000]]
         {
             let mut socket = TcpStream::connect(simulator.addr()).unwrap();
             let _ = socket.write_all(nonsense);
