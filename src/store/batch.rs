@@ -211,3 +211,65 @@ fn push_id(ids: &mut StringBuilder, id: &TradeId) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::{array::AsArray as _, datatypes::Int32Type};
+
+    use super::*;
+    use crate::market::{ConnId, InstrumentId, Market, Nanos, Venue};
+
+    fn instrument(n: u32) -> Arc<Instrument> {
+        let market = Market::ALL[n as usize % 2];
+        let symbol = format!("C{n}-USDT");
+        let symbol_native = format!("C{n}USDT");
+        let venue = Venue::new(Exchange::Okx, market);
+        Arc::new(Instrument { venue, symbol, symbol_native, contract_size: 1.0 })
+    }
+
+    fn quote(instrument: u32) -> Event {
+        Event::Quote(Quote {
+            instrument: InstrumentId(instrument),
+            conn: ConnId(u32::MAX),
+            ts_event: None,
+            ts_recv: Nanos(-1),
+            bid: None,
+            ask: Some(Level { price: 2.0, size: 3.0 }),
+            sequence: None,
+        })
+    }
+
+    fn batch(columns: &mut Columns, instruments: &[u32]) -> RecordBatch {
+        for &it in instruments {
+            columns.push(&quote(it), &instrument(it));
+        }
+        columns.take()
+    }
+
+    #[test]
+    fn a_name_is_in_the_dictionary_once_and_stays_there() {
+        let mut columns = Columns::new(Channel::Quotes, Exchange::Okx);
+        let column = |batch: &RecordBatch, name| {
+            let column = batch.column_by_name(name).expect("a column");
+            let column = column.as_dictionary::<Int32Type>().clone();
+            (column.keys().values().to_vec(), column.values().len())
+        };
+        let first = batch(&mut columns, &[7, 4, 7]);
+        assert_eq!(column(&first, "symbol"), (vec![0, 1, 0], 2));
+        assert_eq!(column(&first, "market"), (vec![1, 0, 1], 2));
+        assert_eq!(columns.len(), 0, "the rows are out");
+        let second = batch(&mut columns, &[4, 900, 7]);
+        assert_eq!(column(&second, "symbol_native"), (vec![1, 2, 0], 3));
+        assert_eq!(column(&second, "exchange"), (vec![0, 0, 0], 1));
+    }
+
+    #[test]
+    fn an_empty_side_is_null_and_a_time_floors() {
+        let batch = batch(&mut Columns::new(Channel::Quotes, Exchange::Okx), &[1, 1]);
+        let nulls = |name| batch.column_by_name(name).expect("a column").null_count();
+        let names = ["ts_event", "ts_recv", "bid_price", "bid_size", "ask_price", "sequence"];
+        assert_eq!(names.map(nulls), [2, 0, 2, 2, 0, 2]);
+        let times = batch["ts_recv"].as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
+        assert_eq!(times.values()[..], [-1, -1]);
+    }
+}

@@ -104,8 +104,9 @@ fn sweep(journal: &Path) -> Result<(), StoreError> {
         let Some(_held) = claim(&lock)? else { continue };
         let leftovers = names(journal)?.into_iter().filter(|it| owner(it) == Some(run.as_str()));
         for leftover in leftovers.filter(|it| it.ends_with(OPEN)) {
-            remove(&journal.join(&leftover))?;
-            log::warn!("removed {leftover}, left unfinished by a run that died");
+            let path = journal.join(leftover);
+            remove(&path)?;
+            log::warn!("removed {}: unfinished, and its run has died", path.display());
         }
         remove(&lock)?;
     }

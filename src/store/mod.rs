@@ -72,6 +72,7 @@ pub fn run(
     let mut ticked = clock();
     loop {
         if events.drain(&mut batch, DRAIN_MAX) == Received::Closed {
+            publish(queue, 0, None, clock());
             return writer.finish(clock());
         }
         let now = clock();

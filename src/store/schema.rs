@@ -68,12 +68,37 @@ mod tests {
 
     #[test]
     fn quotes_are_as_promised() {
-        insta::assert_snapshot!(columns(Channel::Quotes), @"");
+        insta::assert_snapshot!(columns(Channel::Quotes), @r#"
+        ts_event Timestamp(µs, "UTC") null
+        ts_recv Timestamp(µs, "UTC")
+        exchange Dictionary(Int32, Utf8)
+        market Dictionary(Int32, Utf8)
+        symbol Dictionary(Int32, Utf8)
+        symbol_native Dictionary(Int32, Utf8)
+        bid_price Float64 null
+        bid_size Float64 null
+        ask_price Float64 null
+        ask_size Float64 null
+        sequence Int64 null
+        conn_id Int32
+        "#);
     }
 
     #[test]
     fn trades_are_as_promised() {
-        insta::assert_snapshot!(columns(Channel::Trades), @"");
+        insta::assert_snapshot!(columns(Channel::Trades), @r#"
+        ts_event Timestamp(µs, "UTC") null
+        ts_recv Timestamp(µs, "UTC")
+        exchange Dictionary(Int32, Utf8)
+        market Dictionary(Int32, Utf8)
+        symbol Dictionary(Int32, Utf8)
+        symbol_native Dictionary(Int32, Utf8)
+        price Float64
+        size Float64
+        side Dictionary(Int32, Utf8)
+        trade_id Utf8 null
+        conn_id Int32
+        "#);
     }
 
     #[test]

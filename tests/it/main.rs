@@ -1,0 +1,4 @@
+//! What the parts do, seen from outside.
+
+mod store;
+mod support;

@@ -1,0 +1,139 @@
+//! Files read back.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use arrow::{
+    array::{Array, AsArray, RecordBatch},
+    datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType},
+};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use spread_aggregator::{
+    market::{Channel, Event, Level},
+    registry::Registry,
+};
+
+/// A row as a reader sees it: the times in microseconds, what the other channel has `None`.
+#[derive(Clone, Debug, Default, PartialEq, PartialOrd)]
+pub(crate) struct Row {
+    pub(crate) ts_recv: i64,
+    ts_event: Option<i64>,
+    names: [String; 4],
+    numbers: [Option<f64>; 4],
+    sequence: Option<i64>,
+    side: Option<String>,
+    trade_id: Option<String>,
+    conn_id: i32,
+}
+
+impl Row {
+    pub(crate) fn exchange(&self) -> &str {
+        &self.names[0]
+    }
+
+    /// The row that an event should become.
+    pub(crate) fn of(event: &Event, registry: &Registry) -> Self {
+        let instrument = registry.get(event.instrument()).expect("a known instrument");
+        let names = [
+            instrument.venue.exchange.to_string(),
+            instrument.venue.market.to_string(),
+            instrument.symbol.clone(),
+            instrument.symbol_native.clone(),
+        ];
+        let ts_recv = event.ts_recv().0 / 1_000;
+        let pair = |it: Option<Level>| [it.map(|it| it.price), it.map(|it| it.size)];
+        match event {
+            Event::Quote(it) => {
+                let ([a, b], [c, d]) = (pair(it.bid), pair(it.ask));
+                Row {
+                    ts_recv,
+                    ts_event: it.ts_event.map(|it| it.0 / 1_000),
+                    names,
+                    numbers: [a, b, c, d],
+                    sequence: it.sequence,
+                    conn_id: i32::try_from(it.conn.0).expect("a small number"),
+                    ..Row::default()
+                }
+            }
+            Event::Trade(it) => Row {
+                ts_recv,
+                ts_event: it.ts_event.map(|it| it.0 / 1_000),
+                names,
+                numbers: [Some(it.price), Some(it.size), None, None],
+                side: Some(it.side.name().to_owned()),
+                trade_id: it.id.is_some().then(|| it.id.to_string()),
+                conn_id: i32::try_from(it.conn.0).expect("a small number"),
+                ..Row::default()
+            },
+        }
+    }
+}
+
+/// All rows of the files of `channel`, in the order of the files' names.
+pub(crate) fn rows(dir: &Path, channel: Channel) -> Vec<Row> {
+    files(&dir.join(channel.name())).iter().flat_map(|it| read(it)).collect()
+}
+
+/// The rows of one file.
+pub(crate) fn read(path: &Path) -> Vec<Row> {
+    let file = File::open(path).expect("a file");
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(ParquetRecordBatchReaderBuilder::build)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    reader.flat_map(|it| rows_of(&it.expect("a batch"))).collect()
+}
+
+fn rows_of(batch: &RecordBatch) -> Vec<Row> {
+    let numbers = match batch.column_by_name("price") {
+        Some(_) => ["price", "size", "", ""],
+        None => ["bid_price", "bid_size", "ask_price", "ask_size"],
+    };
+    let row = |at| Row {
+        ts_recv: time(batch, "ts_recv", at).expect("never null"),
+        ts_event: time(batch, "ts_event", at),
+        names: ["exchange", "market", "symbol", "symbol_native"]
+            .map(|it| text(batch, it, at).expect("never null")),
+        numbers: numbers.map(|it| {
+            get(batch, it, at).map(|column| column.as_primitive::<Float64Type>().value(at))
+        }),
+        sequence: get(batch, "sequence", at).map(|it| it.as_primitive::<Int64Type>().value(at)),
+        side: text(batch, "side", at),
+        trade_id: text(batch, "trade_id", at),
+        conn_id: get(batch, "conn_id", at)
+            .map(|it| it.as_primitive::<Int32Type>().value(at))
+            .expect("never null"),
+    };
+    (0..batch.num_rows()).map(row).collect()
+}
+
+/// The column, if it is there and not null in this row.
+fn get<'a>(batch: &'a RecordBatch, name: &str, at: usize) -> Option<&'a dyn Array> {
+    batch.column_by_name(name).filter(|it| it.is_valid(at)).map(AsRef::as_ref)
+}
+
+fn time(batch: &RecordBatch, name: &str, at: usize) -> Option<i64> {
+    get(batch, name, at).map(|it| it.as_primitive::<TimestampMicrosecondType>().value(at))
+}
+
+fn text(batch: &RecordBatch, name: &str, at: usize) -> Option<String> {
+    let column = get(batch, name, at)?;
+    if *column.data_type() == DataType::Utf8 {
+        return Some(column.as_string::<i32>().value(at).to_owned());
+    }
+    let names = column.as_dictionary::<Int32Type>();
+    let key = names.key(at).expect("not null");
+    Some(names.values().as_string::<i32>().value(key).to_owned())
+}
+
+/// All files below `dir`, sorted.
+pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten();
+    let mut files: Vec<_> = entries
+        .map(|it| it.expect("an entry").path())
+        .flat_map(|it| if it.is_dir() { files(&it) } else { vec![it] })
+        .collect();
+    files.sort();
+    files
+}
