@@ -121,7 +121,13 @@ impl OpenFile {
 
     fn write_batch(&mut self) -> Result<(), StoreError> {
         let batch: RecordBatch = self.columns.take();
-        self.writer.write(&batch).map_err(StoreError::during("write", &self.path))
+        let groups = self.writer.flushed_row_groups().len();
+        self.writer.write(&batch).map_err(StoreError::during("write", &self.path))?;
+        if groups < self.writer.flushed_row_groups().len() {
+            // Else all of the file is left to do when it is closed, and the queue fills up.
+            self.writer.inner().sync_data().map_err(StoreError::during("sync", &self.path))?;
+        }
+        Ok(())
     }
 
     /// Makes the file whole and puts it where readers look. When that fails, nothing of it is left.
