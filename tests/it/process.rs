@@ -1,13 +1,17 @@
 //! The program as a user runs it: processes, signals, exit codes, files.
 
-use std::{fs, path::Path, process::Command, time::Instant};
+use std::{fs, path::Path, process::Command, thread, time::Instant};
 
-use spread_aggregator::market::Channel;
+use spread_aggregator::{
+    market::Channel,
+    simulator::{Fault, Options, Sent, Simulator},
+    stop::Stop,
+};
 
 use super::support::{
     child::{Exchanges, Process},
     rows::rows,
-    world::eventually,
+    world::{self, RequestOnDrop, eventually},
 };
 
 /// The number before `word` in the last line of a summary.
@@ -68,7 +72,7 @@ fn all_that_was_sent_is_stored_when_the_exchanges_close_first() {
         "--fault",
         "eof:after=3s",
         "--fault",
-        "refuse:after=3s",
+        "http=503:after=3s",
     ]);
     let config = exchanges.config(dir.path(), "", "");
     let collector = Process::start(&["run", "-c", &config]);
@@ -94,29 +98,46 @@ fn all_that_was_sent_is_stored_when_the_exchanges_close_first() {
 #[test]
 fn promise_3_a_hundred_reconnects_leave_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
-    // Each drop hits all seven connections.
-    let drops: Vec<String> = (0..15).map(|n| format!("drop:after={}s", 4 + n)).collect();
-    let faults = drops.iter().flat_map(|it| ["--fault", it.as_str()]);
-    let args: Vec<_> =
-        ["--rate", "2000", "--symbols", "20", "--no-limits"].into_iter().chain(faults).collect();
-    let exchanges = Exchanges::start(&args);
-    let config = exchanges.config(dir.path(), "", "");
-    let collector = Process::start(&["run", "-c", &config]);
-    eventually("all are connected", || exchanges.sent("open") == 7);
-    eventually("data flows", || 4_000 < exchanges.sent("frames"));
-    let before = collector.usage();
-    eventually("a hundred reconnects", || 100 <= exchanges.sent("connections") - 7);
-    eventually("all are connected", || exchanges.sent("open") == 7);
-    let flowing = exchanges.sent("frames");
-    eventually("data flows", || flowing + 4_000 < exchanges.sent("frames"));
-    let after = collector.usage();
-    assert_eq!(after.threads, before.threads);
-    // A file may have been opened or closed since.
-    assert!(after.descriptors <= before.descriptors + 2, "{before:?} {after:?}");
-    assert!(after.resident <= before.resident + (8 << 20), "{before:?} {after:?}");
-    collector.signal("INT");
-    let (status, summary) = collector.end();
-    assert_eq!(status.code(), Some(0), "{summary}");
+    let options = Options { symbols: 20, rate: 4_000.0, limits: false, ..Options::default() };
+    let venues = options.venues.clone();
+    let simulator = Simulator::bind(options).unwrap();
+    let closing_time = Stop::default();
+    thread::scope(|scope| {
+        let _closing = RequestOnDrop(&closing_time);
+        scope.spawn(|| simulator.serve(&closing_time));
+        let config = dir.path().join("config.toml");
+        // Open files hold rows in memory: with these they are never large.
+        let text = world::config(&simulator, &venues, dir.path(), "rotate = \"500ms\"", "");
+        fs::write(&config, text).unwrap();
+        let collector = Process::start(&["run", "-c", config.to_str().unwrap()]);
+        let sent = |of: fn(&Sent) -> u64| -> u64 {
+            venues.iter().map(|&it| of(&simulator.sent(it))).sum()
+        };
+        let all_deliver = || {
+            eventually("all are connected", || sent(|it| it.open) == 7);
+            for &venue in &venues {
+                let before = simulator.sent(venue).frames;
+                eventually("data flows", || before + 500 < simulator.sent(venue).frames);
+            }
+        };
+        all_deliver();
+        let before = collector.usage();
+        while sent(|it| it.connections) < 107 {
+            for &venue in &venues {
+                simulator.inject(venue, Fault::Drop);
+            }
+            eventually("all are connected", || sent(|it| it.open) == 7);
+        }
+        all_deliver();
+        let after = collector.usage();
+        assert_eq!(after.threads, before.threads);
+        // A file may have been opened or closed since.
+        assert!(after.descriptors <= before.descriptors + 2, "{before:?} {after:?}");
+        assert!(after.resident <= before.resident + (8 << 20), "{before:?} {after:?}");
+        collector.signal("INT");
+        let (status, summary) = collector.end();
+        assert_eq!(status.code(), Some(0), "{summary}");
+    });
 }
 
 #[test]

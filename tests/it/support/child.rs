@@ -92,7 +92,7 @@ pub(crate) struct Usage {
 
 /// A `simulate` process, and the configuration it prints.
 pub(crate) struct Exchanges {
-    pub(crate) process: Process,
+    _process: Process,
     addr: SocketAddr,
     config: String,
 }
@@ -109,7 +109,7 @@ impl Exchanges {
             .position(|it| *it == "--exchanges")
             .map_or(3, |at| args[at + 1].split(',').count());
         let config = (0..venues * 5).map(|_| process.line()).collect();
-        Self { process, addr, config }
+        Self { _process: process, addr, config }
     }
 
     /// A configuration file in `dir` that collects from here: `top` comes first, `each` is added

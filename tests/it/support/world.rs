@@ -28,8 +28,8 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// The configuration that collects from all that `simulator` serves, as text: `top` goes before
-/// the exchanges, `each` to each of them.
+/// The configuration that collects from all that `simulator` serves, as text: `top` goes after
+/// the storage's folder, `each` to each of them.
 pub(crate) fn config(
     simulator: &Simulator,
     venues: &[Venue],
@@ -37,7 +37,7 @@ pub(crate) fn config(
     top: &str,
     each: &str,
 ) -> String {
-    let mut text = format!("{top}\n[storage]\ndir = {:?}\n", dir.display().to_string());
+    let mut text = format!("[storage]\ndir = {:?}\n{top}\n", dir.display().to_string());
     for &venue in venues {
         let (ws, rest) = (simulator.ws_url(venue), simulator.rest_url(venue));
         write!(
@@ -123,7 +123,8 @@ impl Setting<'_> {
     }
 }
 
-struct RequestOnDrop<'a>(&'a Stop);
+/// Requests a stop on every way out of a test.
+pub(crate) struct RequestOnDrop<'a>(pub(crate) &'a Stop);
 
 impl Drop for RequestOnDrop<'_> {
     fn drop(&mut self) {
