@@ -12,3 +12,4 @@ mod simulator;
 mod store;
 mod support;
 mod tidy;
+mod tls;

@@ -4,4 +4,5 @@ pub(crate) mod child;
 pub(crate) mod events;
 pub(crate) mod log;
 pub(crate) mod rows;
+pub(crate) mod tls;
 pub(crate) mod world;

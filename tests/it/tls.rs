@@ -1,0 +1,115 @@
+//! The program over TLS: it trusts whom it is told to, and nobody else.
+
+use std::{fs, net::TcpListener, path::Path, thread};
+
+use spread_aggregator::{
+    config,
+    market::{Exchange, Market, Venue},
+    metrics::{Metrics, ReconnectReason},
+    pipeline,
+    simulator::{Options, Simulator},
+    stop::Stop,
+};
+
+use super::support::{
+    child::Process,
+    tls::{Certificates, serve},
+    world::{RequestOnDrop, eventually},
+};
+
+const OKX: Venue = Venue::new(Exchange::Okx, Market::Spot);
+
+/// A simulated exchange behind TLS, as `server` names itself, and a configuration for it.
+fn behind_tls(server: &str, dir: &Path, trusted: bool, test: impl FnOnce(&str, &Simulator)) {
+    let options = Options { venues: vec![OKX], symbols: 20, rate: 2_000.0, ..Options::default() };
+    let simulator = Simulator::bind(options).unwrap();
+    let certificates = Certificates::for_server(server);
+    fs::write(dir.join("ca.pem"), &certificates.authority).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let ca = if trusted { "ca_file = \"ca.pem\"" } else { "" };
+    let text = format!(
+        "[storage]\ndir = {:?}\n[[exchange]]\nname = \"okx\"\nmin_quote_volume = 0\n{ca}\n\
+         ws_url = \"wss://localhost:{port}/okx-spot\"\nrest_url = \"https://localhost:{port}/okx-spot\"",
+        dir.join("data").display().to_string()
+    );
+    let closing_time = Stop::default();
+    thread::scope(|scope| {
+        let _closing = RequestOnDrop(&closing_time);
+        scope.spawn(|| simulator.serve(&closing_time));
+        scope.spawn(|| serve(&listener, &certificates, simulator.addr(), &closing_time));
+        test(&text, &simulator);
+    });
+}
+
+#[test]
+fn data_flows_over_tls_from_a_peer_whose_authority_is_trusted() {
+    let dir = tempfile::tempdir().unwrap();
+    behind_tls("localhost", dir.path(), true, |text, simulator| {
+        let plan = config::parse(text, &dir.path().join("config.toml")).unwrap();
+        let (metrics, stop) = (Metrics::new(), Stop::default());
+        let summary = thread::scope(|scope| {
+            let _stopping = RequestOnDrop(&stop);
+            let running = scope.spawn(|| pipeline::run(&plan, &metrics, &stop));
+            eventually("data flows", || 2_000 < metrics.venue(OKX).quotes.get());
+            stop.request();
+            running.join().unwrap().unwrap()
+        });
+        let decoded = metrics.venue(OKX).quotes.get() + metrics.venue(OKX).trades.get();
+        assert_eq!(summary.written.rows_quotes + summary.written.rows_trades, decoded);
+        assert_eq!(simulator.sent(OKX).connections, 1, "no reconnect");
+    });
+}
+
+fn is_refused(server: &str, trusted: bool) {
+    let dir = tempfile::tempdir().unwrap();
+    behind_tls(server, dir.path(), trusted, |text, simulator| {
+        let config = dir.path().join("config.toml");
+        fs::write(&config, text).unwrap();
+        let validate = Process::start(&["validate", "--online", "-c", config.to_str().unwrap()]);
+        validate.until_says("certificate verify failed");
+        assert_eq!(validate.end().0.code(), Some(1));
+        assert_eq!(simulator.sent(OKX).connections, 0);
+    });
+}
+
+#[test]
+fn a_peer_whose_authority_is_not_trusted_is_refused() {
+    is_refused("localhost", false);
+}
+
+#[test]
+fn a_peer_of_another_name_is_refused() {
+    is_refused("example.org", true);
+}
+
+#[test]
+fn a_peer_that_stalls_in_the_handshake_does_not_hold_up_a_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { venues: vec![OKX], symbols: 20, ..Options::default() };
+    let simulator = Simulator::bind(options).unwrap();
+    // It accepts, by its backlog, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = format!(
+        "[storage]\ndir = {:?}\n[[exchange]]\nname = \"okx\"\nmin_quote_volume = 0\n\
+         ws_url = \"wss://localhost:{}\"\nrest_url = \"{}\"",
+        dir.path().display().to_string(),
+        silent.local_addr().unwrap().port(),
+        simulator.rest_url(OKX)
+    );
+    let plan = config::parse(&text, Path::new("test.toml")).unwrap();
+    let (metrics, stop, closing_time) = (Metrics::new(), Stop::default(), Stop::default());
+    thread::scope(|scope| {
+        let _closing = RequestOnDrop(&closing_time);
+        scope.spawn(|| simulator.serve(&closing_time));
+        let running = scope.spawn(|| pipeline::run(&plan, &metrics, &stop));
+        let (peer, _) = silent.accept().unwrap();
+        stop.request();
+        let summary = running.join().unwrap().unwrap();
+        // The contract names the bound.
+        assert!(summary.elapsed.as_secs() < 5, "{:?}", summary.elapsed);
+        drop(peer);
+    });
+    let metrics = metrics.venue(OKX);
+    assert_eq!(metrics.reconnects(ReconnectReason::Connect), 0, "a stop is no failure");
+}
