@@ -11,8 +11,8 @@ use spread_aggregator::{
 const CAPACITY: usize = 100_000;
 const EVENTS: usize = 400_000;
 
-fn event(n: usize) -> Event {
-    let level = Level { price: n as f64, size: 1.0 };
+fn event(n: i64) -> Event {
+    let level = Level { price: 1.0, size: 1.0 };
     Event::Quote(Quote {
         instrument: InstrumentId(0),
         conn: ConnId(0),
@@ -20,7 +20,7 @@ fn event(n: usize) -> Event {
         ts_recv: Nanos(0),
         bid: Some(level),
         ask: Some(level),
-        sequence: None,
+        sequence: Some(n),
     })
 }
 
@@ -34,6 +34,7 @@ fn run(producers: usize) -> (usize, usize) {
                 scope.spawn(move || {
                     let (mut scratch, mut evicted) = (Vec::new(), 0);
                     for n in 0..EVENTS / producers {
+                        let n = i64::try_from(n).expect("small");
                         if let Sent::Evicted(n) = tx.send(event(n), &mut scratch) {
                             evicted += n;
                             scratch.clear();

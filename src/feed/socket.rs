@@ -31,9 +31,9 @@ const UNSENT_MAX: Duration = Duration::from_secs(5);
 /// The largest frame, and message, that is accepted. The largest real one, a list of all tickers,
 /// is below 1 MiB.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
-/// tungstenite zeroes this much before each read, which at its default of 128 KiB costs ten times
-/// as much as a read; see the table in docs/performance.md.
-const READ_BUFFER_BYTES: usize = 16 << 10;
+/// tungstenite zeroes this much before each read, so a large buffer makes small reads dear, and a
+/// small one makes many of them where much is ready: the table is in docs/performance.md.
+const READ_BUFFER_BYTES: usize = 8 << 10;
 /// Requests wait here while the peer does not read; the largest is below 8 KiB.
 const WRITE_BUFFER_BYTES_MAX: usize = 256 << 10;
 

@@ -29,13 +29,8 @@ def kind(column):
     return "text" if column in TEXTS else INTEGERS.get(column, "float")
 
 
-<<<<<<< HEAD
-# Each reader returns (rows, {column: kind}, exchanges, sample row). Columns come as a list of pairs
-# first, so that a column that is there twice is seen.
-=======
 # Each reader returns (rows, [(column, kind)], exchanges, sample row): a list, so that a column that
 # is there twice is seen.
->>>>>>> store
 
 
 def duckdb_reads(folder):
@@ -45,15 +40,6 @@ def duckdb_reads(folder):
     kinds = {"TIMESTAMP WITH TIME ZONE": "time", "VARCHAR": "text", "DOUBLE": "float",
              "BIGINT": 64, "INTEGER": 32, "DATE": "date"}
     columns = duckdb.sql(f"DESCRIBE SELECT * FROM {source}").fetchall()
-<<<<<<< HEAD
-    rows = duckdb.sql(f"SELECT count(*) FROM {source}").fetchone()[0]
-    exchanges = duckdb.sql(f"SELECT exchange FROM {source}").fetchall()
-    # Every value is decoded, not only the footers read.
-    sums = ", ".join(f'count("{it[0]}"), max("{it[0]}")' for it in columns)
-    duckdb.sql(f"SELECT {sums} FROM {source}").fetchall()
-    sample = duckdb.sql(f"SELECT * FROM {source} LIMIT 1").fetchone()
-    return rows, [(it[0], kinds.get(it[1], it[1])) for it in columns], {it[0] for it in exchanges}, sample
-=======
     [(rows,)] = duckdb.sql(f"SELECT count(*) FROM {source}").fetchall()
     exchanges = duckdb.sql(f"SELECT DISTINCT exchange FROM {source}").fetchall()
     # Every value is decoded, not only the footers read.
@@ -62,7 +48,6 @@ def duckdb_reads(folder):
     [sample] = duckdb.sql(f"SELECT * FROM {source} LIMIT 1").fetchall()
     columns = [(it[0], kinds.get(it[1], it[1])) for it in columns]
     return rows, columns, {it[0] for it in exchanges}, sample
->>>>>>> store
 
 
 def polars_reads(folder):
@@ -106,16 +91,10 @@ def spark_reads(folder):
     kinds = {"timestamp": "time", "string": "text", "double": "float", "bigint": 64, "int": 32,
              "date": "date"}
     columns = [(it, kinds.get(of, of)) for it, of in frame.dtypes]
-<<<<<<< HEAD
-    rows = frame.count()
-    values = frame.toPandas()
-    return rows, columns, set(values["exchange"]), tuple(values.iloc[0])
-=======
     # Every value is decoded, not only the footers read.
     frame.write.format("noop").mode("overwrite").save()
     exchanges = {it.exchange for it in frame.select("exchange").distinct().collect()}
     return frame.count(), columns, exchanges, tuple(frame.first())
->>>>>>> store
 
 
 READERS = {"duckdb": duckdb_reads, "polars": polars_reads, "pandas": pandas_reads,
