@@ -26,7 +26,7 @@ use crate::{
         sinks::{Lane, Sinks},
     },
     market::{Event, Instrument, InstrumentId, Venue},
-    metrics::{Metrics, QueueMetrics, ReconnectReason},
+    metrics::{Metrics, QueueMetrics, ReconnectReason, VenueMetrics},
     registry::Registry,
     stop::Stop,
     store::{self, Dataset, StoreError, Writer},
@@ -238,14 +238,13 @@ impl Whole<'_> {
     ) -> Connected {
         let protocol = venue.protocol;
         let mut connected = Connected { venue: protocol.venue, instruments: 0, connections: 0 };
-        let found = discover_until_stopped(
-            &clients.http,
-            protocol,
-            &venue.rest_base,
-            &venue.filter,
-            self.stop,
-        );
-        let Some(found) = found else { return connected };
+        let metrics = self.metrics.venue(protocol.venue);
+        let name = format!("venue-{}", protocol.venue);
+        let found = surviving_panics(&name, self.stop, &metrics, || {
+            let (base, filter) = (&venue.rest_base, &venue.filter);
+            discover_until_stopped(&clients.http, protocol, base, filter, self.stop)
+        });
+        let Some(found) = found.flatten() else { return connected };
         if !found.missing.is_empty() {
             let missing = found.missing.join(", ");
             log::warn!("{}: not listed, and so not collected: {missing}", protocol.venue);
@@ -264,7 +263,7 @@ impl Whole<'_> {
         let shared = Arc::new(Shared {
             stop: self.stop,
             sinks,
-            metrics: self.metrics.venue(protocol.venue),
+            metrics,
             tls: clients.tls.clone(),
             gate: Gate::new(protocol.limits.connect_every),
             conn_ids: &self.conn_ids,
@@ -274,7 +273,10 @@ impl Whole<'_> {
             .into_iter()
             .filter_map(|feed| {
                 let (name, shared) = (feed.name.clone(), Arc::clone(&shared));
-                self.spawn(scope, name, move || keep_running(&feed, &shared))
+                self.spawn(scope, name, move || {
+                    let run = || feed::run(&feed, &shared);
+                    surviving_panics(&feed.name, shared.stop, &shared.metrics, run)
+                })
             })
             .collect();
         drop(shared);
@@ -342,21 +344,27 @@ impl Episode {
     }
 }
 
-/// A connection's thread: a panic on it is counted and survived.
-fn keep_running(feed: &Feed, shared: &Shared<'_>) {
+/// Runs `body` again after each panic, ever later; `None` when the program stops first.
+fn surviving_panics<T>(
+    name: &str,
+    stop: &Stop,
+    metrics: &VenueMetrics,
+    body: impl Fn() -> T,
+) -> Option<T> {
     let mut backoff = Backoff::default();
-    while !shared.stop.requested() {
-        let Err(panic) = catch_unwind(AssertUnwindSafe(|| feed::run(feed, shared))) else { return };
-        shared.metrics.reconnected(ReconnectReason::Panic);
-        let wait = backoff.after_failure();
-        let seconds = wait.as_secs_f64();
-        log::error!(
-            "{} panicked: {}; starting it again in {seconds:.1} s",
-            feed.name,
-            message(&*panic)
-        );
-        let _ = shared.stop.wait(wait);
+    while !stop.requested() {
+        match catch_unwind(AssertUnwindSafe(&body)) {
+            Ok(done) => return Some(done),
+            Err(panic) => {
+                metrics.reconnected(ReconnectReason::Panic);
+                let (said, wait) = (message(&*panic), backoff.after_failure());
+                let seconds = wait.as_secs_f64();
+                log::error!("{name} panicked: {said}; starting it again in {seconds:.1} s");
+                let _ = stop.wait(wait);
+            }
+        }
     }
+    None
 }
 
 fn feeds(

@@ -252,6 +252,11 @@ impl Check {
         }
         if let Some(symbols) = &it.symbols {
             self.symbols(&format!("{at}.symbols"), symbols);
+            if it.max_symbols.0 < symbols.len() {
+                let (max, named) = (it.max_symbols.0, symbols.len());
+                let what = format_args!("must not be below the {named} symbols named, not {max}");
+                self.problem(&format!("{at}.max_symbols"), what);
+            }
         }
         Filter {
             symbols: it.symbols.clone().unwrap_or_default(),

@@ -63,6 +63,10 @@ const BROKEN: &[(&str, &[&str])] = &[
         "[[exchange]]\nname = \"okx\"\nsymbols = [\"A-B\", \"A-B\"]",
         &["exchange[0].symbols", "twice"],
     ),
+    (
+        "[[exchange]]\nname = \"okx\"\nsymbols = [\"A-B\", \"C-D\"]\nmax_symbols = 1",
+        &["exchange[0].max_symbols", "2 symbols named"],
+    ),
     ("[[exchange]]\nname = \"okx\"\nws_url = \"http://x\"", &["exchange[0].ws_url", "ws://"]),
     ("[[exchange]]\nname = \"okx\"\nrest_url = \"x\"", &["exchange[0].rest_url", "http://"]),
     ("[[exchange]]\nname = \"okx\"\nca_file = \"no.pem\"", &["exchange[0].ca_file", "no.pem"]),
