@@ -19,8 +19,8 @@ loom:
     RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 cargo test -p loom-tests --target-dir target/loom
 
 # DuckDB, Polars, pandas and Spark read what a demonstration wrote
-readers:
-    cargo run -- demo --for 5s --dir target/tmp/demo
+readers: test
+    target/debug/spread-aggregator demo --for 5s --dir target/tmp/demo
     tests/readers/read_all.py target/tmp/demo
 
 # measurements
