@@ -11,6 +11,7 @@ use spread_aggregator::{
 const CAPACITY: usize = 100_000;
 const EVENTS: usize = 400_000;
 
+#[expect(clippy::cast_precision_loss, reason = "the prices only have to differ")]
 fn event(n: usize) -> Event {
     let level = Level { price: n as f64, size: 1.0 };
     Event::Quote(Quote {

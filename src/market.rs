@@ -184,6 +184,12 @@ impl Nanos {
     pub fn day(self) -> i32 {
         i32::try_from(self.0.div_euclid(DAY)).expect("an i64 of nanoseconds spans 213,504 days")
     }
+
+    /// Whole seconds since the Unix epoch.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000_000)
+    }
 }
 
 /// One side of the top of the book. Both numbers are finite and positive.

@@ -48,6 +48,8 @@ pub enum Notice {
         /// The venue's words.
         reason: String,
     },
+    /// The venue is ready for requests.
+    Welcome,
     /// The venue wants to hear this text.
     Ping(String),
     /// The answer to our own ping.

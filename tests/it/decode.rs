@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write, fs, path::PathBuf, sync::Arc};
 
 use spread_aggregator::{
-    exchange::{ALL, Inbox, Protocol, Topic},
+    exchange::{ALL, Inbox, Protocol, Request, Topic},
     json::Object,
     market::{Channel, ConnId, Instrument, Nanos},
     registry::Registry,
@@ -49,6 +49,15 @@ fn every_channel_has_exactly_one_address() {
             protocol.endpoints.iter().flat_map(|it| it.channels.iter().copied()).collect();
         channels.sort();
         assert_eq!(channels, Channel::ALL, "{}", protocol.venue);
+    }
+}
+
+#[test]
+fn every_header_can_be_sent() {
+    for (name, value) in ALL.iter().flat_map(|it| it.quirks.headers) {
+        let token = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-';
+        assert!(!name.is_empty() && name.bytes().all(token), "{name}");
+        assert!(value.bytes().all(|it| it.is_ascii_graphic()), "{value}");
     }
 }
 
@@ -109,7 +118,15 @@ fn lists(protocol: &Protocol, out: &mut String) -> Vec<Instrument> {
         .iter()
         .flat_map(|it| Channel::ALL.map(|channel| Topic { channel, symbol: &it.symbol_native }))
         .collect();
-    writeln!(out, "> {}", (protocol.subscribe)(7, &topics)).unwrap();
+    let requests = if protocol.limits.one_channel_per_request {
+        Channel::ALL.map(|it| topics.iter().copied().filter(|topic| topic.channel == it).collect())
+    } else {
+        [topics, Vec::new()]
+    };
+    for topics in requests.iter().flat_map(|it| it.chunks(protocol.limits.topics_per_request)) {
+        let request = Request { id: 7, time: 1_795_435_200, topics };
+        writeln!(out, "> {}", (protocol.subscribe)(&request)).unwrap();
+    }
     let instrument = |it: spread_aggregator::exchange::Listing| Instrument {
         venue: protocol.venue,
         symbol: format!("{}-{}", it.base, it.quote),
