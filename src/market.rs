@@ -11,11 +11,13 @@ pub enum Exchange {
     Binance,
     Bybit,
     Okx,
+    Gateio,
 }
 
 impl Exchange {
     /// Every exchange there is code for.
-    pub const ALL: [Exchange; 3] = [Exchange::Binance, Exchange::Bybit, Exchange::Okx];
+    pub const ALL: [Exchange; 4] =
+        [Exchange::Binance, Exchange::Bybit, Exchange::Okx, Exchange::Gateio];
 
     /// The lower-case name.
     #[must_use]
@@ -24,6 +26,7 @@ impl Exchange {
             Exchange::Binance => "binance",
             Exchange::Bybit => "bybit",
             Exchange::Okx => "okx",
+            Exchange::Gateio => "gateio",
         }
     }
 }

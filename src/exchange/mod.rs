@@ -6,6 +6,7 @@
 
 mod binance;
 mod bybit;
+mod gateio;
 mod inbox;
 mod okx;
 pub mod wire;
@@ -16,8 +17,16 @@ pub use self::inbox::{Inbox, Notice, Subject, Update};
 use crate::market::{Channel, Venue};
 
 /// Every venue there is code for.
-pub const ALL: &[&Protocol] =
-    &[&binance::SPOT, &binance::PERP, &bybit::SPOT, &bybit::PERP, &okx::SPOT, &okx::PERP];
+pub const ALL: &[&Protocol] = &[
+    &binance::SPOT,
+    &binance::PERP,
+    &bybit::SPOT,
+    &bybit::PERP,
+    &okx::SPOT,
+    &okx::PERP,
+    &gateio::SPOT,
+    &gateio::PERP,
+];
 
 /// The protocol of a venue, if there is code for it.
 #[must_use]
@@ -208,7 +217,9 @@ mod prelude {
     pub(super) use super::{
         Address, DecodeError, Endpoint, Inbox, Limits, Listing, Notice, Ping, Protocol, Quirks,
         Request, Rest, Subject, Topic, Update, Volume,
-        wire::{Id, Int, Ladder, Millis, Num, Text, each, level, read},
+        wire::{
+            Id, Int, Ladder, Millis, Num, Seconds, Signed, Text, each, level, one_or_each, read,
+        },
     };
     pub(super) use crate::market::{Channel, Exchange, Market, Side, TradeId, Venue};
 }

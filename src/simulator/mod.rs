@@ -49,7 +49,7 @@ pub const EXCHANGES: [Exchange; 3] = [Exchange::Binance, Exchange::Bybit, Exchan
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The venues that are served.
+    /// The venues that are served, of [`EXCHANGES`].
     pub venues: Vec<Venue>,
     /// Instruments listed per venue. From 20 on, some are not what they seem: halted, dated,
     /// inverse, of another quote asset, hardly traded.

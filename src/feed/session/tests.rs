@@ -359,3 +359,23 @@ fn a_refusal_may_name_the_symbol_alone() {
     assert!(!again[0].contains("NO_A-USDT") && again[0].contains(r#""A-USDT"#), "{}", again[0]);
     assert!(again[1..].iter().all(|it| it.contains("NO_A-USDT")), "{again:?}");
 }
+
+#[test]
+fn a_request_that_is_refused_as_a_whole_is_asked_for_again_without_the_symbol_it_names() {
+    let mut it = Bench::new(Exchange::Gateio, Market::Spot, &["A_USDT", "NO_USDT", "B_USDT"]);
+    let first = it.requests(0.5);
+    assert_eq!(first.len(), 2, "quotes and trades: {first:?}");
+    assert!(first[0].contains(r#""payload":["A_USDT","NO_USDT","B_USDT"],"time":1795435200"#));
+    it.hear(r#"{"id":1,"channel":"spot.book_ticker","event":"subscribe","error":{"code":2,"message":"unknown currency pair: NO_USDT"},"result":{"status":"fail"}}"#);
+    it.hear(
+        r#"{"id":2,"channel":"spot.trades","event":"subscribe","result":{"status":"success"}}"#,
+    );
+    let again = it.requests(1.0);
+    assert_eq!(again.len(), 2, "{again:?}");
+    assert!(again[0].contains(r#""payload":["A_USDT","B_USDT"]"#), "{}", again[0]);
+    assert!(again[1].contains(r#""payload":["NO_USDT"]"#), "{}", again[1]);
+    it.hear(r#"{"id":3,"channel":"spot.book_ticker","event":"subscribe","error":null}"#);
+    it.hear(r#"{"id":4,"channel":"spot.book_ticker","event":"subscribe","error":{"code":2,"message":"unknown currency pair: NO_USDT"}}"#);
+    assert_eq!(it.states(), [0, 5, 0, 1]);
+    assert_eq!(it.session.refusals()[0].topic, "spot.book_ticker:NO_USDT");
+}
