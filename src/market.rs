@@ -11,13 +11,14 @@ pub enum Exchange {
     Binance,
     Bybit,
     Okx,
+    Bitget,
     Gateio,
 }
 
 impl Exchange {
     /// Every exchange there is code for.
-    pub const ALL: [Exchange; 4] =
-        [Exchange::Binance, Exchange::Bybit, Exchange::Okx, Exchange::Gateio];
+    pub const ALL: [Exchange; 5] =
+        [Exchange::Binance, Exchange::Bybit, Exchange::Okx, Exchange::Bitget, Exchange::Gateio];
 
     /// The lower-case name.
     #[must_use]
@@ -26,6 +27,7 @@ impl Exchange {
             Exchange::Binance => "binance",
             Exchange::Bybit => "bybit",
             Exchange::Okx => "okx",
+            Exchange::Bitget => "bitget",
             Exchange::Gateio => "gateio",
         }
     }

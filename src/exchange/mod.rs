@@ -5,6 +5,7 @@
 //! of that once, for every venue. Nothing outside this folder mentions an exchange by name.
 
 mod binance;
+mod bitget;
 mod bybit;
 mod gateio;
 mod inbox;
@@ -24,6 +25,8 @@ pub const ALL: &[&Protocol] = &[
     &bybit::PERP,
     &okx::SPOT,
     &okx::PERP,
+    &bitget::SPOT,
+    &bitget::PERP,
     &gateio::SPOT,
     &gateio::PERP,
 ];

@@ -44,7 +44,7 @@ impl Dialect {
             Exchange::Binance => &binance::DIALECT,
             Exchange::Bybit => &bybit::DIALECT,
             Exchange::Okx => &okx::DIALECT,
-            Exchange::Gateio => panic!("{exchange} cannot be simulated"),
+            _ => panic!("{exchange} cannot be simulated"),
         }
     }
 }

@@ -143,7 +143,7 @@ impl Client {
                 let args: Vec<_> = topics.iter().map(arg).collect();
                 self.send(json!({"id": id.to_string(), "op": verb, "args": args}));
             }
-            Exchange::Gateio => unreachable!("it is not simulated"),
+            _ => unreachable!("it is not simulated"),
         }
     }
 
@@ -225,7 +225,7 @@ impl Client {
             Exchange::Binance => self.socket.send(Message::Ping("x".into())).unwrap(),
             Exchange::Bybit => self.send(json!({"req_id": "p", "op": "ping"})),
             Exchange::Okx => self.send("ping"),
-            Exchange::Gateio => unreachable!("it is not simulated"),
+            _ => unreachable!("it is not simulated"),
         }
     }
 
@@ -340,7 +340,7 @@ fn tradable(simulator: &Simulator, venue: Venue) -> Vec<String> {
         Exchange::Binance => it["status"] == "TRADING" && it["isSpotTradingAllowed"] != false,
         Exchange::Bybit => it["status"] == "Trading",
         Exchange::Okx => it["state"] == "live",
-        Exchange::Gateio => unreachable!("it is not simulated"),
+        _ => unreachable!("it is not simulated"),
     };
     let name = |it: &Value| it["symbol"].as_str().or(it["instId"].as_str()).unwrap().to_owned();
     rows.iter().filter(open).map(name).collect()
