@@ -13,12 +13,19 @@ pub enum Exchange {
     Okx,
     Bitget,
     Gateio,
+    Bingx,
 }
 
 impl Exchange {
     /// Every exchange there is code for.
-    pub const ALL: [Exchange; 5] =
-        [Exchange::Binance, Exchange::Bybit, Exchange::Okx, Exchange::Bitget, Exchange::Gateio];
+    pub const ALL: [Exchange; 6] = [
+        Exchange::Binance,
+        Exchange::Bybit,
+        Exchange::Okx,
+        Exchange::Bitget,
+        Exchange::Gateio,
+        Exchange::Bingx,
+    ];
 
     /// The lower-case name.
     #[must_use]
@@ -29,6 +36,7 @@ impl Exchange {
             Exchange::Okx => "okx",
             Exchange::Bitget => "bitget",
             Exchange::Gateio => "gateio",
+            Exchange::Bingx => "bingx",
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Inbox {
     pub events: Vec<Event>,
     /// All else the frame said.
     pub notices: Vec<Notice>,
+    /// Room to unpack a frame in, reused like the rest.
+    pub(super) scratch: String,
 }
 
 /// One instrument on one connection.
@@ -103,6 +105,7 @@ impl Inbox {
             ts_recv: Nanos::default(),
             events: Vec::new(),
             notices: Vec::new(),
+            scratch: String::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! of that once, for every venue. Nothing outside this folder mentions an exchange by name.
 
 mod binance;
+mod bingx;
 mod bitget;
 mod bybit;
 mod gateio;
@@ -29,6 +30,8 @@ pub const ALL: &[&Protocol] = &[
     &bitget::PERP,
     &gateio::SPOT,
     &gateio::PERP,
+    &bingx::SPOT,
+    &bingx::PERP,
 ];
 
 /// The protocol of a venue, if there is code for it.
@@ -197,6 +200,9 @@ pub enum DecodeError {
     /// It is not the JSON that was expected.
     #[error("unexpected JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// It is not the binary that was expected.
+    #[error("unexpected bytes: {0}")]
+    Binary(String),
     /// It has a value that cannot be.
     #[error("unexpected value: {0}")]
     Value(&'static str),
@@ -221,7 +227,8 @@ mod prelude {
         Address, DecodeError, Endpoint, Inbox, Limits, Listing, Notice, Ping, Protocol, Quirks,
         Request, Rest, Subject, Topic, Update, Volume,
         wire::{
-            Id, Int, Ladder, Millis, Num, Seconds, Signed, Text, each, level, one_or_each, read,
+            Flag, Id, Int, Ladder, Millis, Num, Seconds, Signed, Text, each, level, one_or_each,
+            read,
         },
     };
     pub(super) use crate::market::{Channel, Exchange, Market, Side, TradeId, Venue};

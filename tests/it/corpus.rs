@@ -22,6 +22,7 @@ fn channels(exchange: Exchange) -> &'static [&'static str] {
         Exchange::Binance => &["bookTicker", "trade", "aggTrade"],
         Exchange::Bybit => &["orderbook.1", "publicTrade"],
         Exchange::Okx => &["bbo-tbt", "trades"],
+        Exchange::Bingx => &["bookTicker", "trade"],
         Exchange::Bitget => &["books1", "trade"],
         Exchange::Gateio => {
             &["spot.book_ticker", "spot.trades", "futures.book_ticker", "futures.trades"]
