@@ -109,6 +109,7 @@ impl<'a> Object<'a> {
             Notice::Refused { subject: of, reason } => {
                 ("error", format!("{}: {reason}", subject(of)))
             }
+            Notice::Welcome => ("notice", "welcome".to_owned()),
             Notice::Ping(reply) => ("ping", format!("to be answered with {reply}")),
             Notice::Pong => ("pong", String::new()),
             Notice::Closing(why) => ("notice", why.clone()),

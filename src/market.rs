@@ -11,11 +11,21 @@ pub enum Exchange {
     Binance,
     Bybit,
     Okx,
+    Bitget,
+    Gateio,
+    Bingx,
 }
 
 impl Exchange {
     /// Every exchange there is code for.
-    pub const ALL: [Exchange; 3] = [Exchange::Binance, Exchange::Bybit, Exchange::Okx];
+    pub const ALL: [Exchange; 6] = [
+        Exchange::Binance,
+        Exchange::Bybit,
+        Exchange::Okx,
+        Exchange::Bitget,
+        Exchange::Gateio,
+        Exchange::Bingx,
+    ];
 
     /// The lower-case name.
     #[must_use]
@@ -24,6 +34,9 @@ impl Exchange {
             Exchange::Binance => "binance",
             Exchange::Bybit => "bybit",
             Exchange::Okx => "okx",
+            Exchange::Bitget => "bitget",
+            Exchange::Gateio => "gateio",
+            Exchange::Bingx => "bingx",
         }
     }
 }
@@ -183,6 +196,12 @@ impl Nanos {
     #[must_use]
     pub fn day(self) -> i32 {
         i32::try_from(self.0.div_euclid(DAY)).expect("an i64 of nanoseconds spans 213,504 days")
+    }
+
+    /// Whole seconds since the Unix epoch.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000_000)
     }
 }
 

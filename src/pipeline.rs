@@ -20,8 +20,9 @@ use crate::{
     channel::{Receiver, newest},
     config::{Plan, VenuePlan},
     feed::{
-        self, Backoff, Feed, Gate, Shared,
-        discovery::{CertificateError, Client, discover_until_stopped},
+        self, Backoff, Feed, Gate, Shared, Target,
+        discovery::discover_until_stopped,
+        http::{CertificateError, Client},
         plan::{Share, connections, plan as plan_connections},
         sinks::{Lane, Sinks},
     },
@@ -175,7 +176,7 @@ impl Clients {
             tls.add_root_certificate(native_tls::Certificate::from_pem(&root.pem)?);
         }
         let root = venue.root.as_ref().map(|it| (it.path.as_path(), it.pem.as_slice()));
-        Ok(Self { http: Client::new(root)?, tls: tls.build()? })
+        Ok(Self { http: Client::new(&venue.protocol.quirks, root)?, tls: tls.build()? })
     }
 }
 
@@ -265,6 +266,7 @@ impl Whole<'_> {
             sinks,
             metrics,
             tls: clients.tls.clone(),
+            http: clients.http.clone(),
             gate: Gate::new(protocol.limits.connect_every),
             conn_ids: &self.conn_ids,
         });
@@ -377,7 +379,7 @@ fn feeds(
         .map(|(n, (share, places))| Feed {
             name: format!("feed-{}-{n}", venue.protocol.venue),
             protocol: venue.protocol,
-            url: venue.url(share.url),
+            target: Target::new(share.address, &venue.rest_base, venue.ws_base.as_deref()),
             channels: share.channels.clone(),
             instruments: places.iter().map(|&it| instruments[it].clone()).collect(),
             patience: venue.patience,

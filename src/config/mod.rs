@@ -62,18 +62,6 @@ pub struct Root {
     pub pem: Vec<u8>,
 }
 
-impl VenuePlan {
-    /// Where to connect for one of the venue's WebSocket addresses.
-    #[must_use]
-    pub fn url(&self, published: &str) -> String {
-        let Some(base) = &self.ws_base else { return published.to_owned() };
-        let after_scheme = published.find("://").map_or(0, |it| it + 3);
-        let path =
-            published[after_scheme..].find('/').map_or("", |it| &published[after_scheme + it..]);
-        format!("{}{path}", base.trim_end_matches('/'))
-    }
-}
-
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -148,20 +136,6 @@ mod tests {
 
     fn plan(text: &str) -> Result<Plan, String> {
         parse(text, Path::new("test.toml")).map_err(|it| it.to_string())
-    }
-
-    #[test]
-    fn an_override_keeps_the_path() {
-        let text = r#"
-            [[exchange]]
-            name = "binance"
-            market = "perp"
-            ws_url = "ws://127.0.0.1:9001/binance-perp/"
-        "#;
-        let venue = plan(text).unwrap().venues.remove(0);
-        let published = "wss://fstream.binance.com/public/stream";
-        assert_eq!(venue.url(published), "ws://127.0.0.1:9001/binance-perp/public/stream");
-        assert_eq!(VenuePlan { ws_base: None, ..venue }.url(published), published);
     }
 
     #[test]

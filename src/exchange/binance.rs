@@ -7,8 +7,11 @@ use super::prelude::*;
 
 pub(super) const SPOT: Protocol = Protocol {
     venue: Venue::new(Exchange::Binance, Market::Spot),
-    endpoints: &[Endpoint { url: "wss://stream.binance.com:9443/stream", channels: &Channel::ALL }],
-    subscribe: |request, topics| subscribe(request, topics, spot_topic),
+    endpoints: &[Endpoint {
+        address: Address::Fixed("wss://stream.binance.com:9443/stream"),
+        channels: &Channel::ALL,
+    }],
+    subscribe: |it| subscribe(it, spot_topic),
     topic: spot_topic,
     decode,
     rest: Rest {
@@ -22,6 +25,7 @@ pub(super) const SPOT: Protocol = Protocol {
         // 1024 streams; a request of 437 was once ignored in silence.
         topics_per_connection: 1000,
         topics_per_request: 200,
+        one_channel_per_request: false,
         // 5 messages a second in a rolling window, pongs included.
         request_every: Duration::from_millis(350),
         // 300 in 5 minutes.
@@ -34,10 +38,16 @@ pub(super) const PERP: Protocol = Protocol {
     venue: Venue::new(Exchange::Binance, Market::Perp),
     // On the wrong path a subscription is accepted and stays silent.
     endpoints: &[
-        Endpoint { url: "wss://fstream.binance.com/public/stream", channels: &[Channel::Quotes] },
-        Endpoint { url: "wss://fstream.binance.com/market/stream", channels: &[Channel::Trades] },
+        Endpoint {
+            address: Address::Fixed("wss://fstream.binance.com/public/stream"),
+            channels: &[Channel::Quotes],
+        },
+        Endpoint {
+            address: Address::Fixed("wss://fstream.binance.com/market/stream"),
+            channels: &[Channel::Trades],
+        },
     ],
-    subscribe: |request, topics| subscribe(request, topics, perp_topic),
+    subscribe: |it| subscribe(it, perp_topic),
     topic: perp_topic,
     rest: Rest {
         url: "https://fapi.binance.com",
@@ -65,9 +75,9 @@ fn perp_topic(topic: &Topic<'_>) -> String {
     format!("{}@{stream}", topic.symbol.to_ascii_lowercase())
 }
 
-fn subscribe(request: u64, topics: &[Topic<'_>], name: fn(&Topic<'_>) -> String) -> String {
-    let params: Vec<_> = topics.iter().map(name).collect();
-    json!({ "method": "SUBSCRIBE", "params": params, "id": request }).to_string()
+fn subscribe(request: &Request<'_>, name: fn(&Topic<'_>) -> String) -> String {
+    let params: Vec<_> = request.topics.iter().map(name).collect();
+    json!({ "method": "SUBSCRIBE", "params": params, "id": request.id }).to_string()
 }
 
 #[derive(Deserialize)]

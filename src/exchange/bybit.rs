@@ -8,12 +8,12 @@ use super::prelude::*;
 pub(super) const SPOT: Protocol = Protocol {
     venue: Venue::new(Exchange::Bybit, Market::Spot),
     endpoints: &[Endpoint {
-        url: "wss://stream.bybit.com/v5/public/spot",
+        address: Address::Fixed("wss://stream.bybit.com/v5/public/spot"),
         channels: &Channel::ALL,
     }],
-    subscribe: |request, topics| {
-        let args: Vec<_> = topics.iter().map(topic).collect();
-        json!({ "req_id": request.to_string(), "op": "subscribe", "args": args }).to_string()
+    subscribe: |it| {
+        let args: Vec<_> = it.topics.iter().map(topic).collect();
+        json!({ "req_id": it.id.to_string(), "op": "subscribe", "args": args }).to_string()
     },
     topic,
     decode,
@@ -28,12 +28,13 @@ pub(super) const SPOT: Protocol = Protocol {
         // 21,000 characters of topics, 24 a topic.
         topics_per_connection: 300,
         topics_per_request: 10,
+        one_channel_per_request: false,
         request_every: Duration::from_millis(100),
         // 500 in 5 minutes.
         connect_every: Duration::from_millis(650),
     },
     quirks: Quirks {
-        ping: Some(Ping { every: Duration::from_secs(20), text: r#"{"op":"ping"}"# }),
+        ping: Some(Ping { every: Duration::from_secs(20), text: |_| r#"{"op":"ping"}"#.into() }),
         ..Quirks::NONE
     },
 };
@@ -41,7 +42,7 @@ pub(super) const SPOT: Protocol = Protocol {
 pub(super) const PERP: Protocol = Protocol {
     venue: Venue::new(Exchange::Bybit, Market::Perp),
     endpoints: &[Endpoint {
-        url: "wss://stream.bybit.com/v5/public/linear",
+        address: Address::Fixed("wss://stream.bybit.com/v5/public/linear"),
         channels: &Channel::ALL,
     }],
     rest: Rest {

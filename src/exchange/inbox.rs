@@ -24,6 +24,8 @@ pub struct Inbox {
     pub events: Vec<Event>,
     /// All else the frame said.
     pub notices: Vec<Notice>,
+    /// Room to unpack a frame in, reused like the rest.
+    pub(super) scratch: String,
 }
 
 /// One instrument on one connection.
@@ -48,6 +50,8 @@ pub enum Notice {
         /// The venue's words.
         reason: String,
     },
+    /// The venue is ready for requests.
+    Welcome,
     /// The venue wants to hear this text.
     Ping(String),
     /// The answer to our own ping.
@@ -101,6 +105,7 @@ impl Inbox {
             ts_recv: Nanos::default(),
             events: Vec::new(),
             notices: Vec::new(),
+            scratch: String::new(),
         }
     }
 

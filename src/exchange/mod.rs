@@ -5,7 +5,10 @@
 //! of that once, for every venue. Nothing outside this folder mentions an exchange by name.
 
 mod binance;
+mod bingx;
+mod bitget;
 mod bybit;
+mod gateio;
 mod inbox;
 mod okx;
 pub mod wire;
@@ -16,8 +19,20 @@ pub use self::inbox::{Inbox, Notice, Subject, Update};
 use crate::market::{Channel, Venue};
 
 /// Every venue there is code for.
-pub const ALL: &[&Protocol] =
-    &[&binance::SPOT, &binance::PERP, &bybit::SPOT, &bybit::PERP, &okx::SPOT, &okx::PERP];
+pub const ALL: &[&Protocol] = &[
+    &binance::SPOT,
+    &binance::PERP,
+    &bybit::SPOT,
+    &bybit::PERP,
+    &okx::SPOT,
+    &okx::PERP,
+    &bitget::SPOT,
+    &bitget::PERP,
+    &gateio::SPOT,
+    &gateio::PERP,
+    &bingx::SPOT,
+    &bingx::PERP,
+];
 
 /// The protocol of a venue, if there is code for it.
 #[must_use]
@@ -32,8 +47,8 @@ pub struct Protocol {
     pub venue: Venue,
     /// Where to connect, and what each address carries. Together they carry every channel.
     pub endpoints: &'static [Endpoint],
-    /// The frame that subscribes to `topics`; the venue's answer names `request`.
-    pub subscribe: fn(request: u64, topics: &[Topic<'_>]) -> String,
+    /// The frame that makes a request; the venue's answer names its id, if anything.
+    pub subscribe: fn(&Request<'_>) -> String,
     /// How the venue spells one topic; refusals quote it.
     pub topic: fn(&Topic<'_>) -> String,
     /// Reads one text frame into events, acknowledgements and notices.
@@ -46,13 +61,38 @@ pub struct Protocol {
     pub quirks: Quirks,
 }
 
-/// One WebSocket address.
+/// One WebSocket endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Endpoint {
-    /// The address.
-    pub url: &'static str,
+    /// Where it is.
+    pub address: Address,
     /// What can be subscribed to there.
     pub channels: &'static [Channel],
+}
+
+/// Where to connect.
+#[derive(Clone, Copy, Debug)]
+pub enum Address {
+    /// Always to this URL.
+    Fixed(&'static str),
+    /// To a URL that the venue's HTTP interface hands out, asked for anew before every connect.
+    Fetched {
+        /// Path and query to post an empty body to.
+        post: &'static str,
+        /// Reads the answer into a URL, in which `unique` tells our connections apart.
+        read: fn(body: &str, unique: u32) -> Result<String, DecodeError>,
+    },
+}
+
+/// A subscription, as it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Counts from 1 on each connection.
+    pub id: u64,
+    /// When it is made, in Unix seconds.
+    pub time: i64,
+    /// What it is for: at least one, and no more than [`Limits`] allows.
+    pub topics: &'a [Topic<'a>],
 }
 
 /// What one subscription is to.
@@ -109,20 +149,29 @@ pub struct Limits {
     pub topics_per_connection: usize,
     /// Topics in one request.
     pub topics_per_request: usize,
+    /// Whether one request has to be for quotes or for trades alone.
+    pub one_channel_per_request: bool,
     /// Time between two requests on one connection.
     pub request_every: Duration,
     /// Time between two connects to the venue.
     pub connect_every: Duration,
 }
 
-/// Departures from the common case: text frames, and a server that answers WebSocket pings.
+/// Departures from the common case: text frames, a server that waits for the first request and
+/// answers WebSocket pings, and an HTTP interface that wants to know nothing about its caller.
 #[derive(Clone, Copy, Debug)]
 pub struct Quirks {
     /// What the client must send at least this often, for venues that want more than WebSocket
     /// pings.
     pub ping: Option<Ping>,
+    /// Whether nothing may be sent before the venue's [`Notice::Welcome`].
+    pub greeting: bool,
     /// Reads one binary frame.
     pub decode_binary: fn(frame: &[u8], inbox: &mut Inbox) -> Result<(), DecodeError>,
+    /// Headers of every HTTP request, those that open a WebSocket included; names in lower case.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// Whether requests to the HTTP interface carry `timestamp`, in Unix milliseconds.
+    pub timestamp: bool,
 }
 
 /// A keepalive in the venue's own words.
@@ -130,14 +179,19 @@ pub struct Quirks {
 pub struct Ping {
     /// At least this often, whatever else is sent.
     pub every: Duration,
-    /// The text frame.
-    pub text: &'static str,
+    /// The text frame, at a time in Unix seconds.
+    pub text: fn(time: i64) -> String,
 }
 
 impl Quirks {
     /// A venue without quirks.
-    pub const NONE: Quirks =
-        Quirks { ping: None, decode_binary: |_, _| Err(DecodeError::Value("a binary frame")) };
+    pub const NONE: Quirks = Quirks {
+        ping: None,
+        greeting: false,
+        decode_binary: |_, _| Err(DecodeError::Value("a binary frame")),
+        headers: &[],
+        timestamp: false,
+    };
 }
 
 /// A frame or a list that is not what the venue's documentation says.
@@ -146,6 +200,9 @@ pub enum DecodeError {
     /// It is not the JSON that was expected.
     #[error("unexpected JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// It is not the binary that was expected.
+    #[error("unexpected bytes: {0}")]
+    Binary(String),
     /// It has a value that cannot be.
     #[error("unexpected value: {0}")]
     Value(&'static str),
@@ -167,9 +224,12 @@ mod prelude {
     pub(super) use serde_json::{from_str, json, value::RawValue};
 
     pub(super) use super::{
-        DecodeError, Endpoint, Inbox, Limits, Listing, Notice, Ping, Protocol, Quirks, Rest,
-        Subject, Topic, Update, Volume,
-        wire::{Id, Int, Ladder, Millis, Num, Text, each, level, read},
+        Address, DecodeError, Endpoint, Inbox, Limits, Listing, Notice, Ping, Protocol, Quirks,
+        Request, Rest, Subject, Topic, Update, Volume,
+        wire::{
+            Flag, Id, Int, Ladder, Millis, Num, Seconds, Signed, Text, each, level, one_or_each,
+            read,
+        },
     };
     pub(super) use crate::market::{Channel, Exchange, Market, Side, TradeId, Venue};
 }

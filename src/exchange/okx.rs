@@ -9,13 +9,13 @@ pub(super) const SPOT: Protocol = Protocol {
     venue: Venue::new(Exchange::Okx, Market::Spot),
     endpoints: &[Endpoint {
         // Port 8443, which older clients use, was announced to close on 2026-10-31.
-        url: "wss://ws.okx.com/ws/v5/public",
+        address: Address::Fixed("wss://ws.okx.com/ws/v5/public"),
         channels: &Channel::ALL,
     }],
-    subscribe: |request, topics| {
+    subscribe: |it| {
         let arg = |it: &Topic<'_>| json!({ "channel": channel(it.channel), "instId": it.symbol });
-        let args: Vec<_> = topics.iter().map(arg).collect();
-        json!({ "id": request.to_string(), "op": "subscribe", "args": args }).to_string()
+        let args: Vec<_> = it.topics.iter().map(arg).collect();
+        json!({ "id": it.id.to_string(), "op": "subscribe", "args": args }).to_string()
     },
     topic: |it| format!("{},instId:{}", channel(it.channel), it.symbol),
     decode,
@@ -30,13 +30,14 @@ pub(super) const SPOT: Protocol = Protocol {
         topics_per_connection: 300,
         // 64 KB a request and 480 requests an hour.
         topics_per_request: 100,
+        one_channel_per_request: false,
         request_every: Duration::from_millis(200),
         // 3 a second.
         connect_every: Duration::from_millis(400),
     },
     quirks: Quirks {
         // The venue closes a connection it has not heard from for 30 s.
-        ping: Some(Ping { every: Duration::from_secs(20), text: "ping" }),
+        ping: Some(Ping { every: Duration::from_secs(20), text: |_| "ping".into() }),
         ..Quirks::NONE
     },
 };

@@ -20,41 +20,59 @@ use crate::market::{Level, Nanos};
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Num(pub f64);
 
-impl Num {
-    fn new<E: Error>(x: f64, seen: Unexpected<'_>) -> Result<Self, E> {
-        // `f64` also parses "NaN" and "inf"; no exchange means them.
-        if x.is_finite() && 0.0 <= x {
-            Ok(Num(x))
-        } else {
-            Err(E::invalid_value(seen, &"a number that is finite and not negative"))
-        }
+impl<'de> Deserialize<'de> for Num {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        de.deserialize_any(Decimal { signed: false }).map(Num)
     }
 }
 
-impl<'de> Deserialize<'de> for Num {
+/// A size whose sign is the side of the taker: finite, quoted or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Signed(pub f64);
+
+impl<'de> Deserialize<'de> for Signed {
     fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        struct V;
-        impl Visitor<'_> for V {
-            type Value = Num;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a decimal, quoted or not")
-            }
-            fn visit_str<E: Error>(self, s: &str) -> Result<Num, E> {
-                match s.parse() {
-                    Ok(x) => Num::new(x, Unexpected::Str(s)),
-                    Err(_) if s.is_empty() => Ok(Num(0.0)),
-                    Err(_) => Err(E::invalid_value(Unexpected::Str(s), &self)),
-                }
-            }
-            fn visit_f64<E: Error>(self, x: f64) -> Result<Num, E> {
-                Num::new(x, Unexpected::Float(x))
-            }
-            #[expect(clippy::cast_precision_loss, reason = "as exact as an f64 can hold it")]
-            fn visit_u64<E: Error>(self, x: u64) -> Result<Num, E> {
-                Ok(Num(x as f64))
-            }
+        de.deserialize_any(Decimal { signed: true }).map(Signed)
+    }
+}
+
+struct Decimal {
+    signed: bool,
+}
+
+impl Decimal {
+    fn check<E: Error>(&self, x: f64, seen: Unexpected<'_>) -> Result<f64, E> {
+        // `f64` also parses "NaN" and "inf"; no exchange means them.
+        if x.is_finite() && (self.signed || 0.0 <= x) {
+            return Ok(x);
         }
-        de.deserialize_any(V)
+        let not_negative = if self.signed { "" } else { " and not negative" };
+        Err(E::invalid_value(seen, &&*format!("a number that is finite{not_negative}")))
+    }
+}
+
+impl Visitor<'_> for Decimal {
+    type Value = f64;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a decimal, quoted or not")
+    }
+    fn visit_str<E: Error>(self, s: &str) -> Result<f64, E> {
+        match s.parse() {
+            Ok(x) => self.check(x, Unexpected::Str(s)),
+            Err(_) if s.is_empty() => Ok(0.0),
+            Err(_) => Err(E::invalid_value(Unexpected::Str(s), &self)),
+        }
+    }
+    fn visit_f64<E: Error>(self, x: f64) -> Result<f64, E> {
+        self.check(x, Unexpected::Float(x))
+    }
+    #[expect(clippy::cast_precision_loss, reason = "as exact as an f64 can hold it")]
+    fn visit_u64<E: Error>(self, x: u64) -> Result<f64, E> {
+        Ok(x as f64)
+    }
+    #[expect(clippy::cast_precision_loss, reason = "as exact as an f64 can hold it")]
+    fn visit_i64<E: Error>(self, x: i64) -> Result<f64, E> {
+        self.check(x as f64, Unexpected::Signed(x))
     }
 }
 
@@ -86,17 +104,69 @@ impl<'de> Deserialize<'de> for Int {
     }
 }
 
-/// A time in Unix milliseconds, quoted or not. Zero is no time.
+/// A time since the Unix epoch in units of so many nanoseconds, quoted or not, with a fraction or
+/// without. Zero is no time.
 #[derive(Clone, Copy, Debug)]
-pub struct Millis(pub Option<Nanos>);
+pub struct Time<const UNIT: i64>(pub Option<Nanos>);
 
-impl<'de> Deserialize<'de> for Millis {
+/// A time in Unix seconds.
+pub type Seconds = Time<1_000_000_000>;
+/// A time in Unix milliseconds.
+pub type Millis = Time<1_000_000>;
+/// A time in Unix nanoseconds.
+pub type Stamp = Time<1>;
+
+impl<const UNIT: i64> Time<UNIT> {
+    fn new<E: Error>(units: i64, fraction: i64, seen: Unexpected<'_>) -> Result<Self, E> {
+        let nanos = units.checked_mul(UNIT).and_then(|it| it.checked_add(fraction));
+        let nanos = nanos.ok_or_else(|| E::invalid_value(seen, &"a time since 1970"))?;
+        Ok(Time((nanos != 0).then_some(Nanos(nanos))))
+    }
+}
+
+impl<'de, const UNIT: i64> Deserialize<'de> for Time<UNIT> {
     fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
-        let Int(millis) = Int::deserialize(de)?;
-        let nanos = millis.checked_mul(1_000_000).ok_or_else(|| {
-            D::Error::invalid_value(Unexpected::Signed(millis), &"milliseconds since 1970")
-        })?;
-        Ok(Millis((millis != 0).then_some(Nanos(nanos))))
+        struct V<const UNIT: i64>;
+        impl<const UNIT: i64> Visitor<'_> for V<UNIT> {
+            type Value = Time<UNIT>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time since 1970, quoted or not")
+            }
+            fn visit_str<E: Error>(self, s: &str) -> Result<Time<UNIT>, E> {
+                let (units, fraction) = s.split_once('.').unwrap_or((s, ""));
+                let (mut nanos, mut place) = (0, UNIT / 10);
+                for digit in fraction.bytes() {
+                    nanos += i64::from(digit.wrapping_sub(b'0')) * place;
+                    place /= 10;
+                }
+                match units.parse() {
+                    Ok(units) if fraction.bytes().all(|it| it.is_ascii_digit()) => {
+                        Time::new(units, nanos, Unexpected::Str(s))
+                    }
+                    _ => Err(E::invalid_value(Unexpected::Str(s), &self)),
+                }
+            }
+            fn visit_i64<E: Error>(self, n: i64) -> Result<Time<UNIT>, E> {
+                Time::new(n, 0, Unexpected::Signed(n))
+            }
+            fn visit_u64<E: Error>(self, n: u64) -> Result<Time<UNIT>, E> {
+                let seen = Unexpected::Unsigned(n);
+                i64::try_from(n)
+                    .map_err(|_| E::invalid_value(seen, &self))
+                    .and_then(|n| Time::new(n, 0, seen))
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+            #[expect(clippy::cast_precision_loss, reason = "as exact as an f64 can hold it")]
+            fn visit_f64<E: Error>(self, x: f64) -> Result<Time<UNIT>, E> {
+                let nanos = x * UNIT as f64;
+                if nanos.abs() < i64::MAX as f64 {
+                    Ok(Time(Some(Nanos(nanos as i64)).filter(|it| it.0 != 0)))
+                } else {
+                    Err(E::invalid_value(Unexpected::Float(x), &self))
+                }
+            }
+        }
+        de.deserialize_any(V)
     }
 }
 
@@ -190,6 +260,56 @@ impl<'de> Deserialize<'de> for Pair {
     }
 }
 
+/// One level `[price, size]`, or an empty list for an empty side.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Best(pub Option<Level>);
+
+impl<'de> Deserialize<'de> for Best {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'de> Visitor<'de> for V {
+            type Value = Best;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("[price, size] or []")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Best, A::Error> {
+                let Some(price) = seq.next_element()? else { return Ok(Best(None)) };
+                let size = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(1, &self))?;
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Best(level(price, size)))
+            }
+        }
+        de.deserialize_seq(V)
+    }
+}
+
+/// Yes or no, quoted or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Flag(pub bool);
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        struct V;
+        impl Visitor<'_> for V {
+            type Value = Flag;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true or false, quoted or not")
+            }
+            fn visit_bool<E: Error>(self, it: bool) -> Result<Flag, E> {
+                Ok(Flag(it))
+            }
+            fn visit_str<E: Error>(self, s: &str) -> Result<Flag, E> {
+                match s {
+                    "true" => Ok(Flag(true)),
+                    "false" => Ok(Flag(false)),
+                    _ => Err(E::invalid_value(Unexpected::Str(s), &self)),
+                }
+            }
+        }
+        de.deserialize_any(V)
+    }
+}
+
 /// One side of the book from two numbers: an empty one when either is zero.
 #[must_use]
 pub fn level(Num(price): Num, Num(size): Num) -> Option<Level> {
@@ -255,6 +375,17 @@ pub fn each<'a, T: Deserialize<'a>>(
     }
 }
 
+/// [`each`] of a list, or of a single item that is not in one.
+///
+/// # Errors
+/// As for [`each`].
+pub fn one_or_each<'a, T: Deserialize<'a>>(
+    raw: &'a RawValue,
+    mut act: impl FnMut(T) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    if raw.get().starts_with('[') { each(raw, act) } else { act(read(raw)?) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,12 +417,71 @@ mod tests {
     }
 
     #[test]
+    fn a_signed_number_is_finite() {
+        let signed = |json| serde_json::from_str(json).ok().map(|Signed(x)| x);
+        assert_eq!(signed("-108"), Some(-108.0));
+        assert_eq!(signed(r#""-0.25""#), Some(-0.25));
+        assert_eq!(signed("7"), Some(7.0));
+        for json in [r#""-inf""#, r#""NaN""#, "-1e999", "null", r#""-""#] {
+            assert_eq!(signed(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_time_keeps_its_fraction_in_any_unit() {
+        fn nanos<const UNIT: i64>(json: &str) -> Option<i64> {
+            let Time::<UNIT>(time) = serde_json::from_str(json).ok()?;
+            time.map(|it| it.0)
+        }
+        const MILLIS: i64 = 1_000_000;
+        let fraction = r#""1606292218213.4578""#;
+        assert_eq!(nanos::<MILLIS>(fraction), Some(1_606_292_218_213_457_800));
+        assert_eq!(nanos::<MILLIS>(r#""1.1234567899""#), Some(1_123_456));
+        assert_eq!(nanos::<1>("1795420803399000001"), Some(1_795_420_803_399_000_001));
+        assert_eq!(nanos::<1>(r#""1795420803099033203""#), Some(1_795_420_803_099_033_203));
+        assert_eq!(nanos::<1_000_000_000>("1795420803"), Some(1_795_420_803_000_000_000));
+        assert_eq!(nanos::<MILLIS>("1.5"), Some(1_500_000));
+        assert_eq!(nanos::<1>("1e19"), None);
+        for json in [r#""1.x""#, r#""1.5.5""#, r#"".5""#, r#""""#, "1e30", "-1e30", "null"] {
+            assert_eq!(nanos::<MILLIS>(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_flag_and_a_level_come_in_many_spellings() {
+        let flag = |json| serde_json::from_str(json).ok().map(|Flag(it)| it);
+        assert_eq!((flag("true"), flag(r#""false""#), flag("1")), (Some(true), Some(false), None));
+        let best = |json| serde_json::from_str(json).ok().map(|Best(it)| it);
+        let level = Level { price: 2.0, size: 3.0 };
+        assert_eq!(best(r#"["2.0",3,"x"]"#), Some(Some(level)));
+        assert_eq!((best("[]"), best(r#"["2"]"#), best("{}")), (Some(None), None, None));
+    }
+
+    #[test]
+    fn one_is_as_good_as_a_list_of_one() {
+        for json in ["7", "[7]"] {
+            let raw: Box<RawValue> = serde_json::from_str(json).unwrap();
+            let mut seen = Vec::new();
+            one_or_each(&raw, |Int(n)| {
+                seen.push(n);
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(seen, [7]);
+        }
+    }
+
+    #[test]
     fn a_time_that_does_not_fit_is_refused_and_zero_is_none() {
-        let time = |json| serde_json::from_str(json).ok().map(|Millis(it)| it);
+        let time = |json| {
+            let time: Option<Millis> = serde_json::from_str(json).ok();
+            time.map(|it| it.0)
+        };
         assert_eq!(time("1790000000001"), Some(Some(Nanos(1_790_000_000_001_000_000))));
         assert_eq!(time(r#""1790000000001""#), Some(Some(Nanos(1_790_000_000_001_000_000))));
         assert_eq!(time("0"), Some(None));
-        for json in ["9223372036854775807", "-9223372036854775808", "18446744073709551615", "1.5"] {
+        for json in ["9223372036854775807", "-9223372036854775808", "18446744073709551615", "1e300"]
+        {
             assert_eq!(time(json), None, "{json}");
         }
     }

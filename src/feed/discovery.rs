@@ -2,32 +2,21 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::Path,
     time::Duration,
 };
 
-use ureq::{
-    Agent,
-    http::header::RETRY_AFTER,
-    tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem},
+use super::{
+    Backoff,
+    http::{Client, HttpError},
 };
-
-use super::Backoff;
 use crate::{
-    exchange::{DecodeError, Listing, Protocol, Volume},
+    exchange::{Listing, Protocol, Volume},
     market::{Instrument, Venue},
     stop::Stop,
 };
 
-const CONNECT_MAX: Duration = Duration::from_secs(3);
-const ANSWER_MAX: Duration = Duration::from_secs(10);
-const BODY_MAX: Duration = Duration::from_mins(1);
-/// The largest list there is, Binance's with all filters, is about 20 MiB.
-const BODY_BYTES_MAX: u64 = 128 << 20;
 /// A list in more pages than this is one that never ends.
 const PAGES_MAX: usize = 100;
-/// A venue that says it does not serve us is asked again this late.
-const REFUSED_WAIT: Duration = Duration::from_mins(10);
 
 /// Which of a venue's instruments are wanted.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,34 +47,9 @@ pub struct Found {
 /// Why a list could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoveryError {
-    /// No answer.
-    #[error("failed to get {url}: {cause}")]
-    Http {
-        /// What was asked for.
-        url: String,
-        /// What went wrong.
-        cause: Box<ureq::Error>,
-    },
-    /// An answer that is no list.
-    #[error("{url} answered HTTP {status}: {body}")]
-    Status {
-        /// What was asked for.
-        url: String,
-        /// 403 and 451: it does not serve us; 418 and 429: we ask too often.
-        status: u16,
-        /// How long it wants us to wait.
-        retry_after: Option<Duration>,
-        /// The beginning of what it said.
-        body: String,
-    },
-    /// A list that cannot be read.
-    #[error("failed to read the answer of {url}: {cause}")]
-    Decode {
-        /// What was asked for.
-        url: String,
-        /// What is wrong with it.
-        cause: DecodeError,
-    },
+    /// A page of it cannot be had or read.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// A list that never ends.
     #[error("{url}: a list of more than {PAGES_MAX} pages")]
     Endless {
@@ -98,88 +62,10 @@ impl DiscoveryError {
     /// The least time to wait before trying again, whatever the backoff says.
     fn at_least(&self) -> Duration {
         match self {
-            DiscoveryError::Status { status: 403 | 451, .. } => REFUSED_WAIT,
-            DiscoveryError::Status { retry_after: Some(wait), .. } => (*wait).min(REFUSED_WAIT),
-            _ => Duration::ZERO,
+            DiscoveryError::Http(err) => err.at_least(),
+            DiscoveryError::Endless { .. } => Duration::ZERO,
         }
     }
-}
-
-/// A root certificate that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}: no certificate in PEM form")]
-pub struct CertificateError(String);
-
-/// An HTTP client. Clones share their connections.
-#[derive(Clone, Debug)]
-pub struct Client {
-    agent: Agent,
-}
-
-impl Client {
-    /// A client that trusts what the system trusts, and `root` (PEM, read from `path`).
-    ///
-    /// # Errors
-    /// When `root` holds no certificate.
-    pub fn new(root: Option<(&Path, &[u8])>) -> Result<Self, CertificateError> {
-        let roots = match root {
-            None => RootCerts::PlatformVerifier,
-            Some((path, pem)) => {
-                let ours = certificates(pem);
-                if ours.is_empty() {
-                    return Err(CertificateError(path.display().to_string()));
-                }
-                let system = openssl_probe::probe().cert_file.and_then(|it| std::fs::read(it).ok());
-                let system = system.as_deref().map(certificates).unwrap_or_default();
-                RootCerts::from(ours.into_iter().chain(system))
-            }
-        };
-        let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots).build();
-        // No deadline over the whole call: it would make the client resolve names on a thread
-        // that nobody joins.
-        let config = Agent::config_builder()
-            .timeout_connect(Some(CONNECT_MAX))
-            .timeout_recv_response(Some(ANSWER_MAX))
-            .timeout_recv_body(Some(BODY_MAX))
-            .http_status_as_error(false)
-            .user_agent(concat!("spread-aggregator/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls)
-            .build();
-        Ok(Self { agent: Agent::new_with_config(config) })
-    }
-
-    /// Ends all calls, those under way too, with an error.
-    pub fn shutdown(&self) {
-        self.agent.clone().shutdown();
-    }
-
-    fn get(&self, url: &str) -> Result<String, DiscoveryError> {
-        /// Of an error page, for the log.
-        const SHOWN: usize = 200;
-        let failed = |cause| DiscoveryError::Http { url: url.to_owned(), cause: Box::new(cause) };
-        let mut answer = self.agent.get(url).call().map_err(failed)?;
-        let status = answer.status();
-        let retry_after = answer.headers().get(RETRY_AFTER);
-        let retry_after = retry_after.and_then(|it| it.to_str().ok()?.parse().ok());
-        let body = answer.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_string();
-        if !status.is_success() {
-            return Err(DiscoveryError::Status {
-                url: url.to_owned(),
-                status: status.as_u16(),
-                retry_after: retry_after.map(Duration::from_secs),
-                body: body.unwrap_or_default().chars().take(SHOWN).collect(),
-            });
-        }
-        body.map_err(failed)
-    }
-}
-
-fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
-    let certificate = |it| match it {
-        Ok(PemItem::Certificate(it)) => Some(it),
-        _ => None,
-    };
-    parse_pem(pem).filter_map(certificate).collect()
 }
 
 /// Reads a venue's lists, again and again until it works; `None` when the program stops first.
@@ -222,8 +108,7 @@ pub fn discover(
     let volumes = if filter.symbols.is_empty() {
         let url = format!("{base}{}", protocol.rest.volumes);
         let mut volumes = Vec::new();
-        (protocol.rest.read_volumes)(&client.get(&url)?, &mut volumes)
-            .map_err(|cause| DiscoveryError::Decode { url, cause })?;
+        client.get(&url, |body| (protocol.rest.read_volumes)(body, &mut volumes))?;
         volumes
     } else {
         Vec::new()
@@ -240,8 +125,8 @@ fn read_listings(
     let mut listings = Vec::new();
     let mut url = first.clone();
     for _ in 0..PAGES_MAX {
-        let next = (protocol.rest.read_instruments)(&client.get(&url)?, &mut listings)
-            .map_err(|cause| DiscoveryError::Decode { url: url.clone(), cause })?;
+        let next =
+            client.get(&url, |body| (protocol.rest.read_instruments)(body, &mut listings))?;
         match next {
             None => return Ok(listings),
             Some(path) => url = format!("{base}{path}"),

@@ -5,11 +5,13 @@
 
 mod backoff;
 pub mod discovery;
+pub mod http;
 pub mod plan;
 pub mod session;
 pub mod sinks;
 mod socket;
 mod subscriptions;
+mod target;
 
 use std::{
     sync::{
@@ -23,8 +25,9 @@ use native_tls::TlsConnector;
 use parking_lot::Mutex;
 use tungstenite::{Message, error::ProtocolError};
 
-pub use self::{backoff::Backoff, socket::now};
+pub use self::{backoff::Backoff, socket::now, target::Target};
 use self::{
+    http::{Client, HttpError},
     session::{Outgoing, Patience, Session, Verdict},
     sinks::Sinks,
     socket::{ConnectError, Socket},
@@ -51,7 +54,7 @@ pub struct Feed {
     /// The venue's protocol.
     pub protocol: &'static Protocol,
     /// Where to connect.
-    pub url: String,
+    pub target: Target,
     /// What of the instruments is wanted.
     pub channels: Vec<Channel>,
     /// The instruments.
@@ -71,6 +74,8 @@ pub struct Shared<'a> {
     pub metrics: VenueMetrics,
     /// Verifies the exchange.
     pub tls: TlsConnector,
+    /// Asks where to connect, for venues that hand out their addresses.
+    pub http: Client,
     /// Paces connects to the venue.
     pub gate: Gate,
     /// The next connection's number.
@@ -109,6 +114,8 @@ impl Gate {
 #[derive(Debug, thiserror::Error)]
 enum Disconnect {
     #[error(transparent)]
+    Address(#[from] HttpError),
+    #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("closed by the exchange: {0}")]
     Closed(String),
@@ -124,8 +131,8 @@ impl Disconnect {
     fn reason(&self) -> ReconnectReason {
         use tungstenite::Error;
         match self {
-            Disconnect::Connect(_) => ReconnectReason::Connect,
-            Disconnect::Verdict(Verdict::Silent(_)) => ReconnectReason::Silent,
+            Disconnect::Address(_) | Disconnect::Connect(_) => ReconnectReason::Connect,
+            Disconnect::Verdict(Verdict::Silent(_) | Verdict::Unwelcome) => ReconnectReason::Silent,
             Disconnect::Verdict(Verdict::Mute(_)) => ReconnectReason::Mute,
             Disconnect::Verdict(Verdict::Closing(_)) => ReconnectReason::Notice,
             Disconnect::Closed(_)
@@ -145,6 +152,7 @@ impl Disconnect {
     /// The least time to wait before trying again, whatever the backoff says.
     fn at_least(&self) -> Duration {
         match self {
+            Disconnect::Address(err) => err.at_least(),
             Disconnect::Connect(ConnectError::Http { status: 403 | 451, .. }) => REFUSED_WAIT,
             Disconnect::Connect(ConnectError::Http { retry_after: Some(wait), .. }) => {
                 (*wait).min(REFUSED_WAIT)
@@ -176,11 +184,11 @@ pub fn run(feed: &Feed, shared: &Shared<'_>) {
 
 /// One connection, from connect to its end; says whether good data came over it.
 fn live(feed: &Feed, shared: &Shared<'_>) -> (Disconnect, bool) {
-    let socket = match socket::connect(&feed.url, &shared.tls, shared.stop) {
-        Ok(socket) => socket,
-        Err(err) => return (err.into(), false),
-    };
     let conn = ConnId(shared.conn_ids.fetch_add(1, Ordering::Relaxed));
+    let socket = match connect(feed, shared, conn) {
+        Ok(socket) => socket,
+        Err(err) => return (err, false),
+    };
     let instruments = &feed.instruments;
     log::debug!("{}: connected as {}, {} instruments", feed.name, conn.0, instruments.len());
     let session = Session::new(
@@ -204,6 +212,17 @@ fn live(feed: &Feed, shared: &Shared<'_>) -> (Disconnect, bool) {
     shared.metrics.connections.inc();
     let Err(ended) = connection.pump();
     (ended, connection.session.has_data())
+}
+
+fn connect(feed: &Feed, shared: &Shared<'_>, conn: ConnId) -> Result<Socket, Disconnect> {
+    let url = match feed.target.url(&shared.http, conn.0) {
+        Ok(url) => url,
+        // The client gives up its calls when the program stops.
+        Err(_) if shared.stop.requested() => return Err(Disconnect::Stopped),
+        Err(err) => return Err(err.into()),
+    };
+    let headers = feed.protocol.quirks.headers;
+    Ok(socket::connect(&url, headers, &shared.tls, shared.stop)?)
 }
 
 struct Connection<'a> {
@@ -295,7 +314,7 @@ impl Connection<'_> {
             self.socket.close();
             return Err(Disconnect::Stopped);
         }
-        self.session.tick(now)?;
+        self.session.tick(now, socket::now())?;
         self.send()?;
         for it in self.session.refusals() {
             log::warn!("{}: {} was refused: {}", self.feed.name, it.topic, it.reason);

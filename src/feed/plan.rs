@@ -1,15 +1,15 @@
 //! Symbols onto connections, within what a venue allows.
 
 use crate::{
-    exchange::{Endpoint, Protocol},
+    exchange::{Address, Endpoint, Protocol},
     market::Channel,
 };
 
 /// The connections to one address of a venue.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Share {
     /// The address, as the venue publishes it.
-    pub url: &'static str,
+    pub address: Address,
     /// What is subscribed to there.
     pub channels: Vec<Channel>,
     /// For each connection the places of its instruments in the list that was planned for.
@@ -32,16 +32,16 @@ pub fn plan(
     let used: Vec<_> = protocol
         .endpoints
         .iter()
-        .map(|it| (it.url, wanted(it)))
+        .map(|it| (it.address, wanted(it)))
         .filter(|(_, channels)| !channels.is_empty())
         .collect();
     let wished = threads.div_ceil(used.len().max(1));
     used.into_iter()
-        .map(|(url, channels)| {
+        .map(|(address, channels)| {
             let fit = (protocol.limits.topics_per_connection / channels.len()).max(1);
             let connections = instruments.div_ceil(fit).max(wished.min(instruments));
             let mine = |n| (n..instruments).step_by(connections).collect();
-            Share { url, channels, connections: (0..connections).map(mine).collect() }
+            Share { address, channels, connections: (0..connections).map(mine).collect() }
         })
         .collect()
 }

@@ -23,6 +23,8 @@ use crate::{
 const NONSENSE_MAX: u32 = 100;
 /// Proof of life is asked for this many times within the heartbeat timeout.
 const PINGS_PER_TIMEOUT: u32 = 3;
+/// A venue that greets its clients does it within this.
+const GREETING_MAX: Duration = Duration::from_secs(10);
 /// Topics are looked over this often: there may be a thousand of them.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// A connection is mute when it is silent for this many times its longest pause so far: quiet
@@ -47,6 +49,9 @@ pub enum Verdict {
     /// Alive, but without data.
     #[error("alive, but no data for {0:.1?}")]
     Mute(Duration),
+    /// Connected, but not greeted by a venue that greets.
+    #[error("not greeted within {GREETING_MAX:?}")]
+    Unwelcome,
     /// The exchange is about to close it.
     #[error("the exchange is closing it: {0}")]
     Closing(String),
@@ -71,6 +76,8 @@ pub struct Session {
     patience: Patience,
     inbox: Inbox,
     subscriptions: Subscriptions,
+    /// Until when the venue has to greet; nothing is sent before it has.
+    greeting_due: Option<Instant>,
     out: VecDeque<Outgoing>,
     next_ping_at: Instant,
     next_sweep_at: Instant,
@@ -108,6 +115,7 @@ impl Session {
             patience,
             inbox,
             subscriptions: Subscriptions::new(protocol, symbols, channels, now),
+            greeting_due: protocol.quirks.greeting.then(|| now + GREETING_MAX),
             out: VecDeque::new(),
             next_ping_at: now + ping_every(protocol, patience),
             next_sweep_at: now,
@@ -165,19 +173,23 @@ impl Session {
         self.subscriptions.states(|place, channel| self.inbox.last(place, channel).is_some())
     }
 
-    /// Lets time pass: puts due requests and pings into [`outgoing`](Self::outgoing).
+    /// Lets time pass: puts due requests and pings into [`outgoing`](Self::outgoing). Some of them
+    /// say what `time` it is.
     ///
     /// # Errors
     /// When the connection has to be replaced.
-    pub fn tick(&mut self, now: Instant) -> Result<(), Verdict> {
+    pub fn tick(&mut self, now: Instant, time: Nanos) -> Result<(), Verdict> {
         if let Some(verdict) = self.verdict.take() {
             return Err(verdict);
         }
         self.check_life(now)?;
+        if let Some(due) = self.greeting_due {
+            return if now < due { Ok(()) } else { Err(Verdict::Unwelcome) };
+        }
         if self.next_ping_at <= now {
             self.next_ping_at = now + ping_every(self.protocol, self.patience);
             self.out.push_back(match self.protocol.quirks.ping {
-                Some(ping) => Outgoing::Text(ping.text.to_owned()),
+                Some(ping) => Outgoing::Text((ping.text)(time.seconds())),
                 None => Outgoing::Ping,
             });
         }
@@ -186,7 +198,7 @@ impl Session {
             let inbox = &self.inbox;
             self.subscriptions.sweep(now, |place, channel| inbox.last(place, channel).is_some());
         }
-        self.out.extend(self.subscriptions.ask(now).map(Outgoing::Text));
+        self.out.extend(self.subscriptions.ask(now, time.seconds()).map(Outgoing::Text));
         Ok(())
     }
 
@@ -194,7 +206,8 @@ impl Session {
     #[must_use]
     pub fn idle(&self, now: Instant) -> Duration {
         let request = self.subscriptions.next_request_at().unwrap_or(self.next_ping_at);
-        request.min(self.next_ping_at).saturating_duration_since(now)
+        let next = self.greeting_due.unwrap_or(request.min(self.next_ping_at));
+        next.saturating_duration_since(now)
     }
 
     fn check_life(&mut self, now: Instant) -> Result<(), Verdict> {
@@ -258,6 +271,7 @@ impl Session {
             Notice::Refused { subject, reason } => {
                 self.subscriptions.refused(&subject, &reason, now);
             }
+            Notice::Welcome => self.greeting_due = None,
             Notice::Ping(reply) => self.out.push_back(Outgoing::Text(reply)),
             Notice::Closing(why) => self.verdict = Some(Verdict::Closing(why)),
             Notice::Unlisted(_) | Notice::Unknown => self.unknown_frames += 1,

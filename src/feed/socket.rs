@@ -14,7 +14,7 @@ use tungstenite::{
     HandshakeError, Message, WebSocket,
     client::IntoClientRequest,
     handshake::client::ClientHandshake,
-    http::{Uri, header::RETRY_AFTER},
+    http::{HeaderValue, Uri, header::RETRY_AFTER},
     protocol::WebSocketConfig,
 };
 
@@ -106,12 +106,20 @@ pub(super) struct Socket {
     patience: Duration,
 }
 
-/// Connects to `url`, checking `stop` at every wait.
+/// Connects to `url` with `headers` besides the usual ones, checking `stop` at every wait.
 ///
 /// # Errors
 /// When any step fails or takes too long.
-pub(super) fn connect(url: &str, tls: &TlsConnector, stop: &Stop) -> Result<Socket, ConnectError> {
-    let request = url.into_client_request().map_err(|_| ConnectError::Url(url.to_owned()))?;
+pub(super) fn connect(
+    url: &str,
+    headers: &[(&'static str, &'static str)],
+    tls: &TlsConnector,
+    stop: &Stop,
+) -> Result<Socket, ConnectError> {
+    let mut request = url.into_client_request().map_err(|_| ConnectError::Url(url.to_owned()))?;
+    for &(name, value) in headers {
+        request.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
     let (host, stream) = open(request.uri(), tls, stop)?;
     let deadline = Instant::now() + HANDSHAKE_MAX;
     let config = WebSocketConfig::default()

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    exchange::{Protocol, Subject, Topic},
+    exchange::{Protocol, Request, Subject, Topic},
     market::Channel,
     metrics::SubscriptionState,
 };
@@ -24,10 +24,11 @@ const LATE_RETRY: Duration = Duration::from_mins(10);
 pub(super) struct Subscriptions {
     protocol: &'static Protocol,
     topics: Vec<Subscription>,
-    /// What is yet to be asked for, each entry in one request.
+    /// What is yet to be asked for, each entry in one request. What is asked for again are parts
+    /// of earlier requests, and so within the same limits.
     to_ask: VecDeque<Vec<usize>>,
     /// What has been asked for and not been answered for, by request.
-    asked: BTreeMap<u64, Request>,
+    asked: BTreeMap<u64, Asked>,
     last_request: u64,
     next_request_at: Instant,
     refusals: Vec<Refusal>,
@@ -61,7 +62,7 @@ enum State {
 }
 
 #[derive(Debug)]
-struct Request {
+struct Asked {
     topics: Vec<usize>,
     sent: Instant,
 }
@@ -85,12 +86,10 @@ impl Subscriptions {
             .enumerate()
             .flat_map(|(place, it)| channels.iter().map(move |&channel| topic(place, it, channel)))
             .collect();
-        let all: Vec<_> = (0..topics.len()).collect();
-        let to_ask = all.chunks(protocol.limits.topics_per_request).map(<[_]>::to_vec).collect();
         Self {
+            to_ask: requests(protocol, &topics),
             protocol,
             topics,
-            to_ask,
             asked: BTreeMap::new(),
             last_request: 0,
             next_request_at: now,
@@ -131,8 +130,8 @@ impl Subscriptions {
         (!self.to_ask.is_empty()).then_some(self.next_request_at)
     }
 
-    /// The next request, when it is due.
-    pub(super) fn ask(&mut self, now: Instant) -> Option<String> {
+    /// The next request, when it is due. `time` is in Unix seconds.
+    pub(super) fn ask(&mut self, now: Instant, time: i64) -> Option<String> {
         if now < self.next_request_at {
             return None;
         }
@@ -142,8 +141,9 @@ impl Subscriptions {
             self.topics[topic].attempts += 1;
         }
         let named: Vec<_> = topics.iter().map(|&it| self.topics[it].as_topic()).collect();
-        let text = (self.protocol.subscribe)(self.last_request, &named);
-        self.asked.insert(self.last_request, Request { topics, sent: now });
+        let request = Request { id: self.last_request, time, topics: &named };
+        let text = (self.protocol.subscribe)(&request);
+        self.asked.insert(self.last_request, Asked { topics, sent: now });
         self.next_request_at = now + self.protocol.limits.request_every;
         Some(text)
     }
@@ -163,8 +163,13 @@ impl Subscriptions {
             self.topics[only].state = State::Refused { retry_at: now + LATE_RETRY };
             return self.report(only, reason);
         }
-        let (named, others): (Vec<_>, Vec<_>) =
-            topics.iter().partition(|&&it| self.is_named_in(it, reason));
+        let parted = |name: fn(&Self, usize) -> String| -> (Vec<usize>, Vec<usize>) {
+            topics.iter().partition(|&&it| quotes(reason, &name(self, it)))
+        };
+        let (mut named, mut others) = parted(Self::name);
+        if named.is_empty() {
+            (named, others) = parted(|it, topic| it.topics[topic].symbol.clone());
+        }
         if named.is_empty() || others.is_empty() {
             let (first, second) = topics.split_at(topics.len() / 2);
             let halves = [first.to_vec(), second.to_vec()];
@@ -177,9 +182,9 @@ impl Subscriptions {
 
     /// Asks again for what has not been answered for, and, late, for what was refused.
     pub(super) fn sweep(&mut self, now: Instant, delivers: impl Fn(usize, Channel) -> bool) {
-        let late = |it: &Request| ANSWER_MAX < now.saturating_duration_since(it.sent);
+        let late = |it: &Asked| ANSWER_MAX < now.saturating_duration_since(it.sent);
         while let Some(first) = self.asked.first_entry().filter(|it| late(it.get())) {
-            let Request { topics, .. } = first.remove();
+            let Asked { topics, .. } = first.remove();
             self.unanswered(topics, now, &delivers);
         }
         for (n, it) in self.topics.iter_mut().enumerate() {
@@ -240,19 +245,35 @@ impl Subscriptions {
         Vec::new()
     }
 
-    /// Whether a refusal quotes the topic. Venues quote it whole.
-    fn is_named_in(&self, topic: usize, reason: &str) -> bool {
-        let name = (self.protocol.topic)(&self.topics[topic].as_topic());
-        let ends = |it: Option<char>| it.is_none_or(|it| !it.is_alphanumeric() && it != '-');
-        reason.match_indices(&name).any(|(at, _)| {
-            ends(reason[..at].chars().next_back()) && ends(reason[at + name.len()..].chars().next())
-        })
+    fn name(&self, topic: usize) -> String {
+        (self.protocol.topic)(&self.topics[topic].as_topic())
     }
 
     fn report(&mut self, topic: usize, reason: &str) {
-        let topic = (self.protocol.topic)(&self.topics[topic].as_topic());
-        self.refusals.push(Refusal { topic, reason: reason.to_owned() });
+        self.refusals.push(Refusal { topic: self.name(topic), reason: reason.to_owned() });
     }
+}
+
+/// Whether a refusal quotes a name. Venues quote it whole.
+fn quotes(reason: &str, name: &str) -> bool {
+    let ends = |it: Option<char>| it.is_none_or(|it| !it.is_alphanumeric() && !"-_".contains(it));
+    reason.match_indices(name).any(|(at, _)| {
+        let (before, after) = (&reason[..at], &reason[at + name.len()..]);
+        ends(before.chars().next_back()) && ends(after.chars().next())
+    })
+}
+
+/// Topics by the requests that ask for them first.
+fn requests(protocol: &Protocol, topics: &[Subscription]) -> VecDeque<Vec<usize>> {
+    let all: Vec<_> = (0..topics.len()).collect();
+    let of = |channel| all.iter().copied().filter(|&it| topics[it].channel == channel).collect();
+    let groups = if protocol.limits.one_channel_per_request {
+        Channel::ALL.map(of).to_vec()
+    } else {
+        vec![all.clone()]
+    };
+    let most = protocol.limits.topics_per_request;
+    groups.iter().flat_map(|it| it.chunks(most)).map(<[_]>::to_vec).collect()
 }
 
 impl Subscription {

@@ -38,11 +38,13 @@ pub(super) struct Dialect {
 }
 
 impl Dialect {
+    /// Panics for an exchange that is none of [`EXCHANGES`](super::EXCHANGES).
     pub(super) fn of(exchange: Exchange) -> &'static Dialect {
         match exchange {
             Exchange::Binance => &binance::DIALECT,
             Exchange::Bybit => &bybit::DIALECT,
             Exchange::Okx => &okx::DIALECT,
+            _ => panic!("{exchange} cannot be simulated"),
         }
     }
 }

@@ -41,12 +41,15 @@ use crate::{
     stop::Stop,
 };
 
+/// The exchanges that can be simulated, spot and perp each.
+pub const EXCHANGES: [Exchange; 3] = [Exchange::Binance, Exchange::Bybit, Exchange::Okx];
+
 /// What is simulated.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The venues that are served.
+    /// The venues that are served, of [`EXCHANGES`].
     pub venues: Vec<Venue>,
     /// Instruments listed per venue. From 20 on, some are not what they seem: halted, dated,
     /// inverse, of another quote asset, hardly traded.
@@ -69,12 +72,12 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// All venues on a free port, 1,000 messages a second.
+    /// All there are on a free port, 1,000 messages a second.
     fn default() -> Self {
         let markets = |it| Market::ALL.map(|market| Venue::new(it, market));
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            venues: Exchange::ALL.into_iter().flat_map(markets).collect(),
+            venues: EXCHANGES.into_iter().flat_map(markets).collect(),
             symbols: 50,
             rate: 1_000.0,
             trade_share: 0.1,

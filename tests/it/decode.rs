@@ -1,17 +1,35 @@
 //! Every venue against its fixtures. Adding a venue adds fixtures, and no code here.
+//!
+//! A line of a `.txt` is a text frame; a line of a `.b64` is a binary frame in base64.
 
-use std::{collections::BTreeSet, fmt::Write, fs, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use spread_aggregator::{
-    exchange::{ALL, Inbox, Protocol, Topic},
+    exchange::{ALL, Inbox, Protocol, Request, Topic},
     json::Object,
     market::{Channel, ConnId, Instrument, Nanos},
     registry::Registry,
 };
 
 /// What the fixtures of every venue are about.
-const KINDS: [&str; 6] =
-    ["quote.txt", "trade.txt", "accepted.txt", "refused.txt", "instruments.json", "volumes.json"];
+const KINDS: [&str; 6] = ["quote", "trade", "accepted", "refused", "instruments", "volumes"];
+
+/// The frames of a fixture: each as it is written, as its bytes, and whether these are text.
+pub(crate) fn frames(file: &Path) -> Vec<(String, Vec<u8>, bool)> {
+    let text = fs::read_to_string(file).unwrap();
+    let is_text = file.extension().is_none_or(|it| it != "b64");
+    let bytes = |it: &str| {
+        if is_text { it.as_bytes().to_vec() } else { BASE64_STANDARD.decode(it).unwrap() }
+    };
+    text.lines().map(|it| (it.to_owned(), bytes(it), is_text)).collect()
+}
 
 pub(crate) fn fixtures(protocol: &Protocol) -> Vec<PathBuf> {
     let dir: PathBuf =
@@ -28,7 +46,8 @@ fn every_venue_has_the_fixtures_that_matter() {
     for protocol in ALL {
         let files = fixtures(protocol);
         for kind in KINDS {
-            assert!(files.iter().any(|it| it.ends_with(kind)), "{}: {kind}", protocol.venue);
+            let named = |it: &PathBuf| it.file_stem().is_some_and(|it| it == kind);
+            assert!(files.iter().any(named), "{}: {kind}", protocol.venue);
         }
     }
 }
@@ -53,6 +72,15 @@ fn every_channel_has_exactly_one_address() {
 }
 
 #[test]
+fn every_header_can_be_sent() {
+    for (name, value) in ALL.iter().flat_map(|it| it.quirks.headers) {
+        let token = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-';
+        assert!(!name.is_empty() && name.bytes().all(token), "{name}");
+        assert!(value.bytes().all(|it| it.is_ascii_graphic()), "{value}");
+    }
+}
+
+#[test]
 fn a_venue_is_there_once() {
     let venues: BTreeSet<_> = ALL.iter().map(|it| it.venue).collect();
     assert_eq!(venues.len(), ALL.len());
@@ -68,12 +96,16 @@ fn replay(protocol: &Protocol) -> String {
         inbox.list(id, &Arc::new(instrument));
     }
     inbox.ts_recv = Nanos(42);
-    for file in fixtures(protocol).iter().filter(|it| it.extension().is_some_and(|it| it == "txt"))
-    {
+    let is_list = |it: &PathBuf| it.extension().is_some_and(|it| it == "json");
+    for file in fixtures(protocol).into_iter().filter(|it| !is_list(it)) {
         writeln!(out, "\n# {}", file.file_name().unwrap().display()).unwrap();
-        for frame in fs::read_to_string(file).unwrap().lines() {
-            writeln!(out, "< {frame}").unwrap();
-            let decoded = (protocol.decode)(frame, &mut inbox);
+        for (shown, frame, is_text) in frames(&file) {
+            writeln!(out, "< {shown}").unwrap();
+            let decoded = if is_text {
+                (protocol.decode)(&shown, &mut inbox)
+            } else {
+                (protocol.quirks.decode_binary)(&frame, &mut inbox)
+            };
             for event in inbox.events.drain(..) {
                 let instrument = registry.get(event.instrument()).unwrap();
                 show(&Object::event(&event, &instrument), &mut out);
@@ -109,7 +141,15 @@ fn lists(protocol: &Protocol, out: &mut String) -> Vec<Instrument> {
         .iter()
         .flat_map(|it| Channel::ALL.map(|channel| Topic { channel, symbol: &it.symbol_native }))
         .collect();
-    writeln!(out, "> {}", (protocol.subscribe)(7, &topics)).unwrap();
+    let requests = if protocol.limits.one_channel_per_request {
+        Channel::ALL.map(|it| topics.iter().copied().filter(|topic| topic.channel == it).collect())
+    } else {
+        [topics, Vec::new()]
+    };
+    for topics in requests.iter().flat_map(|it| it.chunks(protocol.limits.topics_per_request)) {
+        let request = Request { id: 7, time: 1_795_435_200, topics };
+        writeln!(out, "> {}", (protocol.subscribe)(&request)).unwrap();
+    }
     let instrument = |it: spread_aggregator::exchange::Listing| Instrument {
         venue: protocol.venue,
         symbol: format!("{}-{}", it.base, it.quote),

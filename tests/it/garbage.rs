@@ -9,10 +9,11 @@ use spread_aggregator::{
     registry::Registry,
 };
 
-use super::decode::fixtures;
+use super::decode::{fixtures, frames};
 
 /// Symbols that the fixtures mention, so that damaged frames get as far as whole ones.
-const SYMBOLS: [&str; 5] = ["ADAUSDT", "1000BONKUSDT", "ADA-USDT", "ADA-USDT-SWAP", "币USDC"];
+const SYMBOLS: [&str; 7] =
+    ["ADAUSDT", "1000BONKUSDT", "ADA-USDT", "ADA-USDT-SWAP", "币USDC", "ADA_USDT", "ADAUSDTM"];
 
 fn inbox(protocol: &Protocol) -> Inbox {
     let registry = Registry::default();
@@ -36,11 +37,8 @@ fn damaged_fixture() -> impl Strategy<Value = Vec<u8>> {
     let files = ALL.iter().flat_map(|it| fixtures(it));
     let frames: Vec<Vec<u8>> = files
         .flat_map(|it| {
-            let text = fs::read_to_string(it).unwrap();
-            text.lines()
-                .map(|it| it.as_bytes().to_vec())
-                .chain([text.clone().into_bytes()])
-                .collect::<Vec<_>>()
+            let whole = fs::read(&it).unwrap();
+            frames(&it).into_iter().map(|(_, frame, _)| frame).chain([whole])
         })
         .filter(|it| !it.is_empty())
         .collect();

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::{
-    exchange::{self, ALL},
+    exchange::{self, ALL, Ping},
     market::{Exchange, Market, Venue},
 };
 
 const PATIENCE: Patience =
     Patience { heartbeat_timeout: Duration::from_secs(30), stale_after: Duration::from_mins(2) };
+
+/// 2026-11-23T12:00:00Z, whatever the time.
+const NOON: Nanos = Nanos(1_795_435_200_000_000_000);
 
 /// A session and its clock.
 struct Bench {
@@ -20,14 +23,17 @@ struct Bench {
 
 impl Bench {
     fn new(exchange: Exchange, market: Market, symbols: &[&str]) -> Self {
-        let venue = Venue::new(exchange, market);
-        let protocol = exchange::find(venue).expect("there is code for it");
+        let protocol = exchange::find(Venue::new(exchange, market));
+        Self::of(protocol.expect("there is code for it"), symbols)
+    }
+
+    fn of(protocol: &'static Protocol, symbols: &[&str]) -> Self {
         let now = Instant::now();
         let instruments: Vec<_> = (0..)
             .zip(symbols)
             .map(|(id, symbol)| {
                 let instrument = Instrument {
-                    venue,
+                    venue: protocol.venue,
                     symbol: (*symbol).to_owned(),
                     symbol_native: (*symbol).to_owned(),
                     contract_size: 1.0,
@@ -46,7 +52,7 @@ impl Bench {
         let mut sent = Vec::new();
         while self.now < end {
             self.now += Duration::from_millis(50);
-            self.session.tick(self.now)?;
+            self.session.tick(self.now, NOON)?;
             sent.extend(std::iter::from_fn(|| self.session.outgoing()));
         }
         Ok(sent)
@@ -76,15 +82,22 @@ impl Bench {
     }
 }
 
+/// A venue that differs from a real one.
+fn like(exchange: Exchange, change: impl Fn(&mut Protocol)) -> &'static Protocol {
+    let venue = Venue::new(exchange, Market::Spot);
+    let mut protocol = *exchange::find(venue).expect("there is code for it");
+    change(&mut protocol);
+    Box::leak(Box::new(protocol))
+}
+
 const BYBIT_QUOTE: &str = r#"{"topic":"orderbook.1.AUSDT","ts":1,"type":"snapshot","data":{"s":"AUSDT","b":[["1","2"]],"a":[["3","4"]],"u":1,"seq":1}}"#;
 
 #[test]
 fn a_peer_that_vanishes_is_found_within_the_heartbeat_timeout() {
     for protocol in ALL {
-        let Venue { exchange, market } = protocol.venue;
-        let mut it = Bench::new(exchange, market, &["AUSDT"]);
+        let mut it = Bench::of(protocol, &["AUSDT"]);
         let verdict = it.pass(100.0).expect_err("nobody is there");
-        assert!(matches!(verdict, Verdict::Silent(_)), "{verdict}");
+        assert!(matches!(verdict, Verdict::Silent(_) | Verdict::Unwelcome), "{verdict}");
         assert!(it.elapsed() < 30.2, "{} s", it.elapsed());
     }
 }
@@ -278,4 +291,91 @@ fn data_for_a_symbol_that_was_not_asked_for_is_counted_and_not_passed_on() {
     assert_eq!(it.session.unknown_frames, 1);
     assert!(it.session.events().is_empty());
     assert!(!it.session.has_data());
+}
+
+#[test]
+fn nothing_is_said_to_a_venue_that_greets_before_it_has() {
+    let greets = like(Exchange::Okx, |it| {
+        it.quirks.greeting = true;
+        it.decode = |text, inbox| {
+            inbox.notices.push(if text == "hi" { Notice::Welcome } else { Notice::Pong });
+            Ok(())
+        };
+    });
+    let mut it = Bench::of(greets, &["A-USDT"]);
+    for _ in 0..19 {
+        it.hear("pong");
+        assert!(it.pass(0.5).expect("there is time").is_empty());
+        assert!(Duration::from_millis(450) < it.session.idle(it.now));
+    }
+    it.hear("hi");
+    assert_eq!(it.requests(0.1).len(), 1);
+
+    let mut it = Bench::of(greets, &["A-USDT"]);
+    assert_eq!(it.pass(11.0), Err(Verdict::Unwelcome));
+    assert!((9.9..10.2).contains(&it.elapsed()), "{} s", it.elapsed());
+}
+
+#[test]
+fn a_venue_that_wants_it_is_asked_for_one_channel_at_a_time_also_again() {
+    let strict = like(Exchange::Bybit, |it| {
+        it.limits.one_channel_per_request = true;
+        it.limits.topics_per_request = 2;
+    });
+    let mut it = Bench::of(strict, &["AUSDT", "BUSDT", "CUSDT"]);
+    let mut asked = Vec::new();
+    for _ in 0..60 {
+        it.hear(r#"{"op":"pong"}"#);
+        asked.extend(it.requests(1.0));
+    }
+    let first: Vec<_> = asked[..4].iter().map(|it| it.matches("USDT").count()).collect();
+    assert_eq!(first, [2, 1, 2, 1]);
+    assert_eq!(asked.len(), 12, "each three times");
+    for it in asked {
+        assert!(it.contains("orderbook") != it.contains("publicTrade"), "{it}");
+    }
+}
+
+#[test]
+fn requests_and_keepalives_say_the_time_they_are_told() {
+    let punctual = like(Exchange::Okx, |it| {
+        it.subscribe = |it| format!("subscribe {} at {}", it.id, it.time);
+        it.quirks.ping =
+            Some(Ping { every: Duration::from_secs(5), text: |time| format!("ping at {time}") });
+    });
+    let mut it = Bench::of(punctual, &["A-USDT"]);
+    let sent = it.pass(6.0).expect("alive");
+    let expected = ["subscribe 1 at 1795435200", "ping at 1795435200"];
+    assert_eq!(sent, expected.map(|it| Outgoing::Text(it.into())));
+}
+
+#[test]
+fn a_refusal_may_name_the_symbol_alone() {
+    let mut it = Bench::new(Exchange::Okx, Market::Spot, &["A-USDT", "NO_A-USDT", "NO-USDT"]);
+    assert_eq!(it.requests(0.1).len(), 1);
+    it.hear(r#"{"event":"error","id":"1","code":"1","msg":"unknown pair: NO_A-USDT"}"#);
+    let again = it.requests(1.0);
+    assert_eq!(again.len(), 3, "the others, its quotes, its trades: {again:?}");
+    assert!(!again[0].contains("NO_A-USDT") && again[0].contains(r#""A-USDT"#), "{}", again[0]);
+    assert!(again[1..].iter().all(|it| it.contains("NO_A-USDT")), "{again:?}");
+}
+
+#[test]
+fn a_request_that_is_refused_as_a_whole_is_asked_for_again_without_the_symbol_it_names() {
+    let mut it = Bench::new(Exchange::Gateio, Market::Spot, &["A_USDT", "NO_USDT", "B_USDT"]);
+    let first = it.requests(0.5);
+    assert_eq!(first.len(), 2, "quotes and trades: {first:?}");
+    assert!(first[0].contains(r#""payload":["A_USDT","NO_USDT","B_USDT"],"time":1795435200"#));
+    it.hear(r#"{"id":1,"channel":"spot.book_ticker","event":"subscribe","error":{"code":2,"message":"unknown currency pair: NO_USDT"},"result":{"status":"fail"}}"#);
+    it.hear(
+        r#"{"id":2,"channel":"spot.trades","event":"subscribe","result":{"status":"success"}}"#,
+    );
+    let again = it.requests(1.0);
+    assert_eq!(again.len(), 2, "{again:?}");
+    assert!(again[0].contains(r#""payload":["A_USDT","B_USDT"]"#), "{}", again[0]);
+    assert!(again[1].contains(r#""payload":["NO_USDT"]"#), "{}", again[1]);
+    it.hear(r#"{"id":3,"channel":"spot.book_ticker","event":"subscribe","error":null}"#);
+    it.hear(r#"{"id":4,"channel":"spot.book_ticker","event":"subscribe","error":{"code":2,"message":"unknown currency pair: NO_USDT"}}"#);
+    assert_eq!(it.states(), [0, 5, 0, 1]);
+    assert_eq!(it.session.refusals()[0].topic, "spot.book_ticker:NO_USDT");
 }

@@ -1,0 +1,304 @@
+//! BingX: `@bookTicker` and `@trade`, spot and linear swaps.
+//!
+//! <https://bingx-api.github.io/docs-v3/#/en/Spot/Websocket%20Market%20Data>
+//! <https://bingx-api.github.io/docs-v3/#/en/Swap/Websocket%20Market%20Data>
+
+use std::io::Read;
+
+use flate2::bufread::GzDecoder;
+
+use super::prelude::*;
+
+pub(super) const SPOT: Protocol = Protocol {
+    venue: Venue::new(Exchange::Bingx, Market::Spot),
+    endpoints: &[Endpoint {
+        address: Address::Fixed("wss://open-api-ws.bingx.com/market"),
+        channels: &Channel::ALL,
+    }],
+    // A list in `dataType` is ignored in silence.
+    subscribe: |it| {
+        let topic = it.topics.first().map(topic);
+        json!({ "id": it.id.to_string(), "reqType": "sub", "dataType": topic }).to_string()
+    },
+    topic,
+    decode,
+    rest: Rest {
+        url: "https://open-api.bingx.com",
+        instruments: "/openApi/spot/v1/common/symbols",
+        read_instruments: read_pairs,
+        volumes: "/openApi/spot/v1/ticker/24hr",
+        read_volumes,
+    },
+    limits: Limits {
+        // 200.
+        topics_per_connection: 180,
+        topics_per_request: 1,
+        one_channel_per_request: true,
+        // Fewer than 10 a second.
+        request_every: Duration::from_millis(111),
+        connect_every: Duration::from_millis(500),
+    },
+    // The server pings, in its own words, every 5 s.
+    quirks: Quirks { decode_binary, timestamp: true, ..Quirks::NONE },
+};
+
+pub(super) const PERP: Protocol = Protocol {
+    venue: Venue::new(Exchange::Bingx, Market::Perp),
+    endpoints: &[Endpoint {
+        address: Address::Fixed("wss://open-api-swap.bingx.com/swap-market"),
+        channels: &Channel::ALL,
+    }],
+    rest: Rest {
+        instruments: "/openApi/swap/v2/quote/contracts",
+        read_instruments: read_contracts,
+        volumes: "/openApi/swap/v2/quote/ticker",
+        ..SPOT.rest
+    },
+    ..SPOT
+};
+
+/// The largest frame, a book of 1,000 levels, is below 100 KiB.
+const INFLATED_BYTES_MAX: usize = 4 << 20;
+/// The first quote after a subscription may be minutes old: what is sent this much later than it
+/// happened says nothing of the book.
+const STALE: i64 = 5_000_000_000;
+
+fn topic(topic: &Topic<'_>) -> String {
+    match topic.channel {
+        Channel::Quotes => format!("{}@bookTicker", topic.symbol),
+        Channel::Trades => format!("{}@trade", topic.symbol),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Frame<'a> {
+    #[serde(borrow)]
+    id: Option<Id<'a>>,
+    code: Option<Int>,
+    #[serde(borrow)]
+    msg: Option<Text<'a>>,
+    /// Empty in some answers.
+    #[serde(borrow)]
+    data_type: Option<Text<'a>>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ping: Option<Id<'a>>,
+    #[serde(borrow)]
+    time: Option<Id<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Book {
+    #[serde(rename = "E")]
+    sent: Option<Millis>,
+    /// When the book became what it is.
+    #[serde(rename = "T")]
+    changed: Option<Millis>,
+    #[serde(rename = "u")]
+    update: Option<Int>,
+    #[serde(rename = "b")]
+    bid: Num,
+    #[serde(rename = "B")]
+    bid_size: Num,
+    #[serde(rename = "a")]
+    ask: Num,
+    #[serde(rename = "A")]
+    ask_size: Num,
+}
+
+#[derive(Deserialize)]
+struct Print<'a> {
+    #[serde(rename = "T")]
+    time: Option<Millis>,
+    #[serde(rename = "p")]
+    price: Num,
+    #[serde(rename = "q")]
+    size: Num,
+    #[serde(rename = "m")]
+    buyer_is_maker: Option<Flag>,
+    /// Swaps have none.
+    #[serde(borrow, rename = "t")]
+    id: Option<Id<'a>>,
+}
+
+/// Every frame is a gzip member of its own, pings too.
+fn decode_binary(frame: &[u8], inbox: &mut Inbox) -> Result<(), DecodeError> {
+    let mut text = std::mem::take(&mut inbox.scratch);
+    text.clear();
+    let mut inflated = GzDecoder::new(frame).take(INFLATED_BYTES_MAX as u64 + 1);
+    let result = match inflated.read_to_string(&mut text) {
+        Ok(bytes) if INFLATED_BYTES_MAX < bytes => {
+            Err(DecodeError::Value("a frame that unpacks without an end"))
+        }
+        Ok(_) => decode(&text, inbox),
+        Err(err) => Err(DecodeError::Binary(err.to_string())),
+    };
+    inbox.scratch = text;
+    result
+}
+
+fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
+    match text.trim() {
+        "Ping" | "ping" => inbox.notice(Notice::Ping("Pong".into())),
+        "Pong" | "pong" => inbox.notice(Notice::Pong),
+        json => decode_json(from_str(json)?, inbox)?,
+    }
+    Ok(())
+}
+
+fn decode_json(frame: Frame<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
+    let refused = frame.code.is_some_and(|it| it.0 != 0);
+    let topic = frame.data_type.as_ref().and_then(|it| it.0.split_once('@'));
+    match (topic, frame.data) {
+        (Some((symbol, "bookTicker")), Some(data)) if !refused => {
+            book(symbol, &read(data)?, inbox)?;
+        }
+        (Some((symbol, "trade")), Some(data)) if !refused => {
+            one_or_each(data, |it| print(symbol, &it, inbox))?;
+        }
+        (Some((_, other)), Some(_)) if !refused => inbox.ignore(other),
+        _ => answer(frame, inbox),
+    }
+    Ok(())
+}
+
+fn answer(frame: Frame<'_>, inbox: &mut Inbox) {
+    let subject = frame.id.map_or(Subject::Unnamed, |Id(id)| Subject::request(&id));
+    inbox.notice(match (frame.ping, frame.code) {
+        (Some(Id(ping)), _) => {
+            let time = frame.time.map(|it| it.0);
+            Notice::Ping(json!({ "pong": ping, "time": time }).to_string())
+        }
+        (None, Some(Int(0))) => Notice::Accepted(subject),
+        (None, Some(Int(code))) => {
+            let reason = format!("{code}: {}", frame.msg.unwrap_or_default().0);
+            Notice::Refused { subject, reason }
+        }
+        (None, None) => Notice::Unknown,
+    });
+}
+
+fn book(symbol: &str, it: &Book, inbox: &mut Inbox) -> Result<(), DecodeError> {
+    let ts = it.sent.and_then(|it| it.0);
+    let changed = it.changed.and_then(|it| it.0);
+    if let (Some(sent), Some(changed)) = (ts, changed)
+        && STALE < sent.0.saturating_sub(changed.0)
+    {
+        inbox.ignore("a stale quote");
+        return Ok(());
+    }
+    let (bid, ask) = (level(it.bid, it.bid_size), level(it.ask, it.ask_size));
+    inbox.quote(symbol, ts, it.update.map(|it| it.0), bid, ask)
+}
+
+fn print(symbol: &str, it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
+    let side = match it.buyer_is_maker {
+        Some(Flag(true)) => Side::Sell,
+        Some(Flag(false)) => Side::Buy,
+        None => Side::Unknown,
+    };
+    let id = it.id.as_ref().map_or(TradeId::None, |Id(id)| TradeId::parse(id));
+    inbox.trade(symbol, it.time.and_then(|it| it.0), level(it.price, it.size), side, id)
+}
+
+/// A failure, too, is an answer of HTTP status 200.
+fn data<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, DecodeError> {
+    #[derive(Deserialize)]
+    struct Reply<'a> {
+        code: Int,
+        #[serde(borrow)]
+        msg: Option<Text<'a>>,
+        #[serde(borrow)]
+        data: Option<&'a RawValue>,
+    }
+    let reply: Reply<'_> = from_str(body)?;
+    match reply.data {
+        Some(data) if reply.code.0 == 0 => read(data),
+        _ => {
+            let message = reply.msg.unwrap_or_default().0.into_owned();
+            Err(DecodeError::Refused { code: reply.code.0.to_string(), message })
+        }
+    }
+}
+
+/// The status of what can be traded.
+const ONLINE: Int = Int(1);
+
+fn read_pairs(body: &str, to: &mut Vec<Listing>) -> Result<Option<String>, DecodeError> {
+    #[derive(Deserialize)]
+    struct Pairs {
+        symbols: Vec<Row>,
+    }
+    #[derive(Deserialize)]
+    struct Row {
+        symbol: String,
+        status: Int,
+    }
+    let Pairs { symbols } = data(body)?;
+    for it in symbols.into_iter().filter(|it| it.status == ONLINE) {
+        // A pair names its assets in no other way.
+        let Some((base, quote)) = it.symbol.rsplit_once('-') else { continue };
+        let (base, quote) = (base.to_owned(), quote.to_owned());
+        to.push(Listing { symbol_native: it.symbol, base, quote, contract_size: 1.0 });
+    }
+    Ok(None)
+}
+
+fn read_contracts(body: &str, to: &mut Vec<Listing>) -> Result<Option<String>, DecodeError> {
+    #[derive(Deserialize)]
+    struct Row {
+        symbol: String,
+        asset: String,
+        currency: String,
+        status: Int,
+    }
+    let rows: Vec<Row> = data(body)?;
+    // Sizes are in the base asset, whatever the `size` of a contract says.
+    to.extend(rows.into_iter().filter(|it| it.status == ONLINE).map(|it| Listing {
+        symbol_native: it.symbol,
+        base: it.asset,
+        quote: it.currency,
+        contract_size: 1.0,
+    }));
+    Ok(None)
+}
+
+fn read_volumes(body: &str, to: &mut Vec<Volume>) -> Result<(), DecodeError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Row {
+        symbol: String,
+        quote_volume: Num,
+    }
+    let rows: Vec<Row> = data(body)?;
+    to.extend(
+        rows.into_iter().map(|it| Volume { symbol_native: it.symbol, last_day: it.quote_volume.0 }),
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+    use crate::market::ConnId;
+
+    #[test]
+    fn a_small_frame_does_not_unpack_into_a_huge_one() {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+        packed.write_all(&vec![b' '; INFLATED_BYTES_MAX]).unwrap();
+        packed.write_all(b"Ping").unwrap();
+        let frame = packed.finish().unwrap();
+        assert!(frame.len() < 10_000);
+        let mut inbox = Inbox::new(ConnId(0));
+        let err = decode_binary(&frame, &mut inbox).unwrap_err();
+        assert!(err.to_string().contains("without an end"), "{err}");
+        assert!(inbox.notices.is_empty());
+        assert!(inbox.scratch.capacity() <= 2 * INFLATED_BYTES_MAX);
+    }
+}

@@ -1,0 +1,181 @@
+//! The HTTP client of one venue: every wait and every body is bounded.
+
+use std::{path::Path, time::Duration};
+
+use ureq::{
+    Agent,
+    http::{Method, Request, header::RETRY_AFTER},
+    tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem},
+};
+
+use super::socket::now;
+use crate::exchange::{DecodeError, Quirks};
+
+const CONNECT_MAX: Duration = Duration::from_secs(3);
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+const BODY_MAX: Duration = Duration::from_mins(1);
+/// The largest list there is, Binance's with all filters, is about 20 MiB.
+const BODY_BYTES_MAX: u64 = 128 << 20;
+/// A venue that says it does not serve us is asked again this late.
+const REFUSED_WAIT: Duration = Duration::from_mins(10);
+
+/// Why there is no answer to a request.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// No answer.
+    #[error("failed to get {url}: {cause}")]
+    Call {
+        /// What was asked for.
+        url: String,
+        /// What went wrong.
+        cause: Box<ureq::Error>,
+    },
+    /// An answer that is another than was asked for.
+    #[error("{url} answered HTTP {status}: {body}")]
+    Status {
+        /// What was asked for.
+        url: String,
+        /// 403 and 451: it does not serve us; 418 and 429: we ask too often.
+        status: u16,
+        /// How long it wants us to wait.
+        retry_after: Option<Duration>,
+        /// The beginning of what it said.
+        body: String,
+    },
+    /// An answer that cannot be read.
+    #[error("failed to read the answer of {url}: {cause}")]
+    Decode {
+        /// What was asked for.
+        url: String,
+        /// What is wrong with it.
+        cause: DecodeError,
+    },
+}
+
+impl HttpError {
+    /// The least time to wait before trying again, whatever the backoff says.
+    pub(super) fn at_least(&self) -> Duration {
+        match self {
+            HttpError::Status { status: 403 | 451, .. } => REFUSED_WAIT,
+            HttpError::Status { retry_after: Some(wait), .. } => (*wait).min(REFUSED_WAIT),
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+/// A root certificate that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}: no certificate in PEM form")]
+pub struct CertificateError(String);
+
+/// An HTTP client. Clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    agent: Agent,
+    headers: &'static [(&'static str, &'static str)],
+    timestamp: bool,
+}
+
+impl Client {
+    /// A client for a venue of these `quirks` that trusts what the system trusts, and `root` (PEM,
+    /// read from `path`).
+    ///
+    /// # Errors
+    /// When `root` holds no certificate.
+    pub fn new(quirks: &Quirks, root: Option<(&Path, &[u8])>) -> Result<Self, CertificateError> {
+        let roots = match root {
+            None => RootCerts::PlatformVerifier,
+            Some((path, pem)) => {
+                let ours = certificates(pem);
+                if ours.is_empty() {
+                    return Err(CertificateError(path.display().to_string()));
+                }
+                let system = openssl_probe::probe().cert_file.and_then(|it| std::fs::read(it).ok());
+                let system = system.as_deref().map(certificates).unwrap_or_default();
+                RootCerts::from(ours.into_iter().chain(system))
+            }
+        };
+        let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots).build();
+        // No deadline over the whole call: it would make the client resolve names on a thread
+        // that nobody joins.
+        let config = Agent::config_builder()
+            .timeout_connect(Some(CONNECT_MAX))
+            .timeout_recv_response(Some(ANSWER_MAX))
+            .timeout_recv_body(Some(BODY_MAX))
+            .http_status_as_error(false)
+            .user_agent(concat!("spread-aggregator/", env!("CARGO_PKG_VERSION")))
+            .tls_config(tls)
+            .build();
+        let agent = Agent::new_with_config(config);
+        Ok(Self { agent, headers: quirks.headers, timestamp: quirks.timestamp })
+    }
+
+    /// Ends all calls, those under way too, with an error.
+    pub fn shutdown(&self) {
+        self.agent.clone().shutdown();
+    }
+
+    /// Gets `url` and has the answer read.
+    pub(super) fn get<T>(
+        &self,
+        url: &str,
+        read: impl FnOnce(&str) -> Result<T, DecodeError>,
+    ) -> Result<T, HttpError> {
+        self.call(Method::GET, url, read)
+    }
+
+    /// Posts nothing to `url` and has the answer read.
+    pub(super) fn post<T>(
+        &self,
+        url: &str,
+        read: impl FnOnce(&str) -> Result<T, DecodeError>,
+    ) -> Result<T, HttpError> {
+        self.call(Method::POST, url, read)
+    }
+
+    fn call<T>(
+        &self,
+        method: Method,
+        url: &str,
+        read: impl FnOnce(&str) -> Result<T, DecodeError>,
+    ) -> Result<T, HttpError> {
+        /// Of an error page, for the log.
+        const SHOWN: usize = 200;
+        let failed = |cause| HttpError::Call { url: url.to_owned(), cause: Box::new(cause) };
+        let request = self.request(method, url).map_err(|it| failed(it.into()))?;
+        let mut answer = self.agent.run(request).map_err(failed)?;
+        let status = answer.status();
+        let retry_after = answer.headers().get(RETRY_AFTER);
+        let retry_after = retry_after.and_then(|it| it.to_str().ok()?.parse().ok());
+        let body = answer.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_string();
+        if !status.is_success() {
+            return Err(HttpError::Status {
+                url: url.to_owned(),
+                status: status.as_u16(),
+                retry_after: retry_after.map(Duration::from_secs),
+                body: body.unwrap_or_default().chars().take(SHOWN).collect(),
+            });
+        }
+        read(&body.map_err(failed)?)
+            .map_err(|cause| HttpError::Decode { url: url.to_owned(), cause })
+    }
+
+    fn request(&self, method: Method, url: &str) -> Result<Request<()>, ureq::http::Error> {
+        let time = now().0 / 1_000_000;
+        let uri = match url.contains('?') {
+            _ if !self.timestamp => url.to_owned(),
+            false => format!("{url}?timestamp={time}"),
+            true => format!("{url}&timestamp={time}"),
+        };
+        let request = Request::builder().method(method).uri(uri);
+        self.headers.iter().fold(request, |it, &(name, value)| it.header(name, value)).body(())
+    }
+}
+
+fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
+    let certificate = |it| match it {
+        Ok(PemItem::Certificate(it)) => Some(it),
+        _ => None,
+    };
+    parse_pem(pem).filter_map(certificate).collect()
+}
