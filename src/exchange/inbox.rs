@@ -1,6 +1,6 @@
 //! What one connection learns from its frames.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use hashbrown::HashMap;
 
@@ -109,15 +109,32 @@ impl Inbox {
         }
     }
 
-    /// Makes the frames' mentions of `instrument` known under `id`. Its place among the connection's
-    /// instruments is returned: they count from zero.
+    /// Makes the frames' mentions of `instrument` known under `id`. Its place on the connection is
+    /// returned; an instrument of the same native symbol keeps its place.
     pub fn list(&mut self, id: InstrumentId, instrument: &Arc<Instrument>) -> usize {
         let contract_size = instrument.contract_size;
-        let entry = Entry { instrument: id, contract_size, bid: None, ask: None, last: [None; 2] };
-        self.entries.push(entry);
+        if let Some(place) = self.place(&instrument.symbol_native) {
+            let entry = &mut self.entries[place];
+            if entry.instrument != id {
+                *entry = Entry::new(id, contract_size);
+            }
+            return place;
+        }
+        self.entries.push(Entry::new(id, contract_size));
         let place = self.entries.len() - 1;
         self.by_symbol.insert(instrument.symbol_native.as_str().into(), place);
         place
+    }
+
+    /// Makes the frames' mentions of the instrument at `place` unknown.
+    pub fn unlist(&mut self, place: usize) {
+        self.by_symbol.retain(|_, it| *it != place);
+    }
+
+    /// The places of all instruments that are listed.
+    #[must_use]
+    pub fn places(&self) -> HashSet<usize> {
+        self.by_symbol.values().copied().collect()
     }
 
     /// The place of an instrument by its native symbol.
@@ -209,6 +226,10 @@ impl Inbox {
 }
 
 impl Entry {
+    fn new(instrument: InstrumentId, contract_size: f64) -> Self {
+        Self { instrument, contract_size, bid: None, ask: None, last: [None; 2] }
+    }
+
     fn in_base_units(&self, level: Option<Level>) -> Result<Option<Level>, DecodeError> {
         let Some(Level { price, size }) = level else { return Ok(None) };
         let size = size * self.contract_size;

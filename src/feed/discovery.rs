@@ -40,8 +40,8 @@ pub struct Found {
     pub instruments: Vec<Instrument>,
     /// Symbols that were asked for by name and are not listed.
     pub missing: Vec<String>,
-    /// How many instruments are open for trading there.
-    pub listed: usize,
+    /// The native symbols of all that is open for trading there.
+    pub listed: HashSet<String>,
 }
 
 /// Why a list could not be read.
@@ -145,7 +145,7 @@ fn select(venue: Venue, listings: Vec<Listing>, volumes: Vec<Volume>, filter: &F
         sized && !it.base.is_empty() && !it.quote.is_empty() && !it.symbol_native.is_empty()
     };
     let listings: Vec<_> = listings.into_iter().filter(usable).collect();
-    let listed = listings.len();
+    let listed = listings.iter().map(|it| it.symbol_native.clone()).collect();
     let mut chosen: Vec<(f64, Instrument)> = listings
         .into_iter()
         .map(|it| {
@@ -241,6 +241,6 @@ mod tests {
         let all = Filter { min_quote_volume: 0.0, ..filter() };
         let found = select(venue, listings, Vec::new(), &all);
         assert_eq!(found.instruments.len(), 1);
-        assert_eq!(found.listed, 1);
+        assert_eq!(found.listed.len(), 1);
     }
 }

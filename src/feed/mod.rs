@@ -7,6 +7,7 @@ mod backoff;
 pub mod discovery;
 pub mod http;
 pub mod plan;
+pub mod roster;
 pub mod session;
 pub mod sinks;
 mod socket;
@@ -16,7 +17,7 @@ mod target;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -28,13 +29,14 @@ use tungstenite::{Message, error::ProtocolError};
 pub use self::{backoff::Backoff, socket::now, target::Target};
 use self::{
     http::{Client, HttpError},
+    roster::Known,
     session::{Outgoing, Patience, Session, Verdict},
     sinks::Sinks,
     socket::{ConnectError, Socket},
 };
 use crate::{
     exchange::Protocol,
-    market::{Channel, ConnId, Event, Instrument, InstrumentId},
+    market::{Channel, ConnId, Event},
     metrics::{ReconnectReason, SubscriptionState, VenueMetrics},
     stop::Stop,
 };
@@ -57,10 +59,38 @@ pub struct Feed {
     pub target: Target,
     /// What of the instruments is wanted.
     pub channels: Vec<Channel>,
-    /// The instruments.
-    pub instruments: Vec<(InstrumentId, Arc<Instrument>)>,
+    /// The instruments; they may change while the connection is up.
+    pub assignment: Arc<Assignment>,
     /// When a silence is a fault.
     pub patience: Patience,
+}
+
+/// What a connection is to carry, told to it from outside.
+#[derive(Debug)]
+pub struct Assignment {
+    version: AtomicU64,
+    instruments: Mutex<Vec<Known>>,
+}
+
+impl Assignment {
+    /// A first assignment.
+    #[must_use]
+    pub fn new(instruments: Vec<Known>) -> Self {
+        Self { version: AtomicU64::new(0), instruments: Mutex::new(instruments) }
+    }
+
+    /// Another one; the connection will notice within its next tick.
+    pub fn set(&self, instruments: Vec<Known>) {
+        let mut current = self.instruments.lock();
+        *current = instruments;
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// The assignment and its version.
+    fn get(&self) -> (u64, Vec<Known>) {
+        let current = self.instruments.lock();
+        (self.version.load(Ordering::Acquire), current.clone())
+    }
 }
 
 /// What the connections of one venue share.
@@ -189,13 +219,13 @@ fn live(feed: &Feed, shared: &Shared<'_>) -> (Disconnect, bool) {
         Ok(socket) => socket,
         Err(err) => return (err, false),
     };
-    let instruments = &feed.instruments;
+    let (version, instruments) = feed.assignment.get();
     log::debug!("{}: connected as {}, {} instruments", feed.name, conn.0, instruments.len());
     let session = Session::new(
         feed.protocol,
         feed.patience,
         conn,
-        instruments,
+        &instruments,
         &feed.channels,
         Instant::now(),
     );
@@ -204,6 +234,7 @@ fn live(feed: &Feed, shared: &Shared<'_>) -> (Disconnect, bool) {
         shared,
         socket,
         session,
+        version,
         tally: Tally::default(),
         states: [0; SubscriptionState::ALL.len()],
         next_states_at: Instant::now(),
@@ -230,6 +261,8 @@ struct Connection<'a> {
     shared: &'a Shared<'a>,
     socket: Socket,
     session: Session,
+    /// Of the assignment that the session has.
+    version: u64,
     tally: Tally,
     /// What this connection has added to the gauges of subscriptions.
     states: [i64; SubscriptionState::ALL.len()],
@@ -313,6 +346,11 @@ impl Connection<'_> {
         if self.shared.stop.requested() {
             self.socket.close();
             return Err(Disconnect::Stopped);
+        }
+        if self.feed.assignment.version.load(Ordering::Acquire) != self.version {
+            let (version, instruments) = self.feed.assignment.get();
+            self.version = version;
+            self.session.assign(&instruments, &self.feed.channels);
         }
         self.session.tick(now, socket::now())?;
         self.send()?;

@@ -7,15 +7,14 @@ mod tests;
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 pub use super::subscriptions::Refusal;
-use super::subscriptions::Subscriptions;
+use super::{roster::Known, subscriptions::Subscriptions};
 use crate::{
     exchange::{DecodeError, Inbox, Notice, Protocol},
-    market::{Channel, ConnId, Event, Instrument, InstrumentId, Nanos},
+    market::{Channel, ConnId, Event, Nanos},
     metrics::SubscriptionState,
 };
 
@@ -101,7 +100,7 @@ impl Session {
         protocol: &'static Protocol,
         patience: Patience,
         conn: ConnId,
-        instruments: &[(InstrumentId, Arc<Instrument>)],
+        instruments: &[Known],
         channels: &[Channel],
         now: Instant,
     ) -> Self {
@@ -127,6 +126,24 @@ impl Session {
             verdict: None,
             decode_errors: 0,
             unknown_frames: 0,
+        }
+    }
+
+    /// Makes the session carry `instruments` and no others: those that are new are subscribed to,
+    /// those that are not among them any more are not passed on.
+    pub fn assign(&mut self, instruments: &[Known], channels: &[Channel]) {
+        let mut dropped = self.inbox.places();
+        for (id, instrument) in instruments {
+            let known = self.inbox.place(&instrument.symbol_native);
+            let place = self.inbox.list(*id, instrument);
+            match known {
+                Some(_) => drop(dropped.remove(&place)),
+                None => self.subscriptions.add(place, &instrument.symbol_native, channels),
+            }
+        }
+        for place in dropped {
+            self.inbox.unlist(place);
+            self.subscriptions.remove(place);
         }
     }
 

@@ -59,6 +59,7 @@ enum State {
     Unanswered { retry_at: Instant },
     Acknowledged,
     Refused { retry_at: Instant },
+    Removed,
 }
 
 #[derive(Debug)]
@@ -75,19 +76,13 @@ impl Subscriptions {
         channels: &[Channel],
         now: Instant,
     ) -> Self {
-        let topic = |place, symbol: &str, channel| Subscription {
-            place,
-            channel,
-            symbol: symbol.to_owned(),
-            state: State::Requested,
-            attempts: 0,
+        let of = |(place, symbol)| {
+            channels.iter().map(move |&channel| Subscription::new(place, symbol, channel))
         };
-        let topics: Vec<_> = symbols
-            .enumerate()
-            .flat_map(|(place, it)| channels.iter().map(move |&channel| topic(place, it, channel)))
-            .collect();
+        let topics: Vec<_> = symbols.enumerate().flat_map(of).collect();
+        let all: Vec<_> = (0..topics.len()).collect();
         Self {
-            to_ask: requests(protocol, &topics),
+            to_ask: requests(protocol, &topics, &all).collect(),
             protocol,
             topics,
             asked: BTreeMap::new(),
@@ -97,6 +92,27 @@ impl Subscriptions {
         }
     }
 
+    /// One more instrument, yet to be asked for.
+    pub(super) fn add(&mut self, place: usize, symbol: &str, channels: &[Channel]) {
+        let first = self.topics.len();
+        self.topics.extend(channels.iter().map(|&it| Subscription::new(place, symbol, it)));
+        let new: Vec<_> = (first..self.topics.len()).collect();
+        self.to_ask.extend(requests(self.protocol, &self.topics, &new));
+    }
+
+    /// Forgets an instrument: it is neither asked for nor expected any more.
+    pub(super) fn remove(&mut self, place: usize) {
+        for it in self.topics.iter_mut().filter(|it| it.place == place) {
+            it.state = State::Removed;
+        }
+        let topics = &self.topics;
+        let stays = |it: &usize| topics[*it].state != State::Removed;
+        self.to_ask.iter_mut().for_each(|it| it.retain(stays));
+        self.to_ask.retain(|it| !it.is_empty());
+        self.asked.values_mut().for_each(|it| it.topics.retain(stays));
+        self.asked.retain(|_, it| !it.topics.is_empty());
+    }
+
     /// What has been refused since the last call.
     pub(super) fn refusals(&mut self) -> Vec<Refusal> {
         std::mem::take(&mut self.refusals)
@@ -104,7 +120,7 @@ impl Subscriptions {
 
     /// Whether data can be expected: not when all topics have been refused.
     pub(super) fn expect_data(&self) -> bool {
-        self.topics.iter().any(|it| !matches!(it.state, State::Refused { .. }))
+        self.topics.iter().any(|it| !matches!(it.state, State::Refused { .. } | State::Removed))
     }
 
     /// How many topics are in each state, in the order of [`SubscriptionState::ALL`].
@@ -115,6 +131,7 @@ impl Subscriptions {
         let mut counts = [0; SubscriptionState::ALL.len()];
         for it in &self.topics {
             let state = match it.state {
+                State::Removed => continue,
                 _ if delivers(it.place, it.channel) => SubscriptionState::Delivering,
                 State::Requested | State::Unanswered { .. } => SubscriptionState::Requested,
                 State::Acknowledged => SubscriptionState::Acknowledged,
@@ -263,20 +280,27 @@ fn quotes(reason: &str, name: &str) -> bool {
     })
 }
 
-/// Topics by the requests that ask for them first.
-fn requests(protocol: &Protocol, topics: &[Subscription]) -> VecDeque<Vec<usize>> {
-    let all: Vec<_> = (0..topics.len()).collect();
-    let of = |channel| all.iter().copied().filter(|&it| topics[it].channel == channel).collect();
-    let groups = if protocol.limits.one_channel_per_request {
+/// The topics `new` by the requests that ask for them first.
+fn requests(
+    protocol: &Protocol,
+    topics: &[Subscription],
+    new: &[usize],
+) -> impl Iterator<Item = Vec<usize>> + use<> {
+    let of = |channel| new.iter().copied().filter(|&it| topics[it].channel == channel).collect();
+    let groups: Vec<Vec<usize>> = if protocol.limits.one_channel_per_request {
         Channel::ALL.map(of).to_vec()
     } else {
-        vec![all.clone()]
+        vec![new.to_vec()]
     };
     let most = protocol.limits.topics_per_request;
-    groups.iter().flat_map(|it| it.chunks(most)).map(<[_]>::to_vec).collect()
+    groups.into_iter().flat_map(move |it| it.chunks(most).map(<[_]>::to_vec).collect::<Vec<_>>())
 }
 
 impl Subscription {
+    fn new(place: usize, symbol: &str, channel: Channel) -> Self {
+        Self { place, channel, symbol: symbol.to_owned(), state: State::Requested, attempts: 0 }
+    }
+
     fn as_topic(&self) -> Topic<'_> {
         Topic { channel: self.channel, symbol: &self.symbol }
     }

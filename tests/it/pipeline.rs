@@ -285,3 +285,33 @@ fn a_list_that_cannot_be_had_is_asked_for_again() {
     let summary = setting.run(dir.path(), |world| world.until_all_deliver(100)).unwrap();
     assert!(summary.venues.iter().all(|it| 0 < it.instruments), "{:?}", summary.venues);
 }
+
+#[test]
+fn lists_that_change_are_followed_on_the_running_connections() {
+    let dir = tempfile::tempdir().unwrap();
+    let setting = Setting { each: "rediscover = \"500ms\"", ..setting(&[BINANCE, OKX]) };
+    let summary = setting.run(dir.path(), |world| {
+        let subscribed = || -> i64 {
+            let states = SubscriptionState::ALL.iter();
+            states.map(|&it| world.venue(OKX).subscriptions(it).get()).sum()
+        };
+        world.until_all_deliver(100);
+        eventually("all are counted", || 20 <= subscribed());
+        eventually("the registry is looked at", || 0 < world.metrics.instruments.get());
+        let (all, known) = (subscribed(), world.metrics.instruments.get());
+        for _ in 0..3 {
+            assert!(world.simulator.set_listed(OKX, "ETH-USDT-SWAP", false));
+            eventually("it is dropped", || subscribed() == all - 2);
+            world.until_all_deliver(50);
+            assert!(world.simulator.set_listed(OKX, "ETH-USDT-SWAP", true));
+            eventually("it is back", || subscribed() == all);
+            let delivering = world.venue(OKX).subscriptions(SubscriptionState::Delivering);
+            eventually("it delivers again", || delivering.get() == all);
+        }
+        assert_eq!(world.metrics.instruments.get(), known, "the registry has grown");
+        for &reason in ReconnectReason::ALL {
+            assert_eq!(world.venue(OKX).reconnects(reason), 0, "{}", reason.name());
+        }
+    });
+    assert_eq!(summary.unwrap().dropped, 0);
+}

@@ -134,7 +134,7 @@ fn only_the_edges_know_sockets() {
 #[test]
 fn only_the_edges_read_a_clock() {
     let edges =
-        ["feed/mod.rs", "feed/socket.rs", "store/dataset.rs", "pipeline.rs", "simulator/", "cli/"];
+        ["feed/mod.rs", "feed/socket.rs", "store/dataset.rs", "pipeline/", "simulator/", "cli/"];
     only_in(&edges, &["Instant::now", "SystemTime::now"]);
 }
 
@@ -146,7 +146,7 @@ fn only_main_and_its_signals_end_the_process() {
 #[test]
 fn threads_are_started_where_they_are_joined() {
     only_in(
-        &["pipeline.rs", "simulator/", "cli/signals.rs", "cli/demo.rs"],
+        &["pipeline/", "simulator/", "cli/signals.rs", "cli/demo.rs"],
         &["spawn_scoped", "thread::spawn"],
     );
 }

@@ -1,11 +1,11 @@
 //! The rules of a session, in made-up time.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::*;
 use crate::{
     exchange::{self, ALL, Ping},
-    market::{Exchange, Market, Venue},
+    market::{Exchange, Instrument, InstrumentId, Market, Venue},
 };
 
 const PATIENCE: Patience =

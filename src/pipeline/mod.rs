@@ -4,30 +4,34 @@
 //! runs the other way: connections end, and with them the only senders; so the queues end, and the
 //! writers drain them and close their files. All threads are named, scoped and joined.
 
+mod episode;
+mod venue;
+
 use std::{
     any::Any,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::AtomicU32},
+    sync::atomic::AtomicU32,
     thread::{self, Scope, ScopedJoinHandle},
     time::{Duration, Instant},
 };
 
-use native_tls::TlsConnector;
 use parking_lot::Mutex;
 
+use self::{
+    episode::Episode,
+    venue::{Clients, Collector},
+};
 use crate::{
     channel::{Receiver, newest},
-    config::{Plan, VenuePlan},
+    config::Plan,
     feed::{
-        self, Backoff, Feed, Gate, Shared, Target,
-        discovery::discover_until_stopped,
-        http::{CertificateError, Client},
-        plan::{Share, connections, plan as plan_connections},
+        self,
+        http::CertificateError,
         sinks::{Lane, Sinks},
     },
-    market::{Event, Instrument, InstrumentId, Venue},
-    metrics::{Metrics, QueueMetrics, ReconnectReason, VenueMetrics},
+    market::{Event, Venue},
+    metrics::{Metrics, QueueMetrics},
     registry::Registry,
     stop::Stop,
     store::{self, Dataset, StoreError, Writer},
@@ -138,7 +142,7 @@ pub fn run_with(
         let mut venues = Vec::new();
         for (venue, clients) in plan.venues.iter().zip(&clients) {
             let (whole, sinks) = (&whole, sinks.clone());
-            let body = move || whole.collect(scope, venue, clients, sinks);
+            let body = move || Collector::new(whole, venue, clients, sinks).run(scope);
             venues.extend(whole.spawn(scope, format!("venue-{}", venue.protocol.venue), body));
         }
         // From here on the connections own the only senders.
@@ -160,23 +164,6 @@ pub fn run_with(
             dropped: counters.iter().map(|it| it.dropped.get()).sum(),
             written,
         }),
-    }
-}
-
-/// What talks to one venue.
-struct Clients {
-    http: Client,
-    tls: TlsConnector,
-}
-
-impl Clients {
-    fn new(venue: &VenuePlan) -> Result<Self, PipelineError> {
-        let mut tls = TlsConnector::builder();
-        if let Some(root) = &venue.root {
-            tls.add_root_certificate(native_tls::Certificate::from_pem(&root.pem)?);
-        }
-        let root = venue.root.as_ref().map(|it| (it.path.as_path(), it.pem.as_slice()));
-        Ok(Self { http: Client::new(&venue.protocol.quirks, root)?, tls: tls.build()? })
     }
 }
 
@@ -229,79 +216,6 @@ impl Whole<'_> {
         }
     }
 
-    /// One venue: reads its lists, then starts its connections and waits for their end.
-    fn collect<'s>(
-        &'s self,
-        scope: &'s Scope<'s, '_>,
-        venue: &'s VenuePlan,
-        clients: &'s Clients,
-        sinks: Sinks,
-    ) -> Connected {
-        let protocol = venue.protocol;
-        let mut connected = Connected { venue: protocol.venue, instruments: 0, connections: 0 };
-        let metrics = self.metrics.venue(protocol.venue);
-        let name = format!("venue-{}", protocol.venue);
-        let found = surviving_panics(&name, self.stop, &metrics, || {
-            let (base, filter) = (&venue.rest_base, &venue.filter);
-            discover_until_stopped(&clients.http, protocol, base, filter, self.stop)
-        });
-        let Some(found) = found.flatten() else { return connected };
-        if !found.missing.is_empty() {
-            let missing = found.missing.join(", ");
-            log::warn!("{}: not listed, and so not collected: {missing}", protocol.venue);
-        }
-        let instruments = self.intern(found.instruments);
-        let shares = plan_connections(protocol, &venue.channels, instruments.len(), venue.threads);
-        connected.instruments = instruments.len();
-        connected.connections = connections(&shares);
-        log::info!(
-            "{}: {} of {} listed instruments on {} connections",
-            protocol.venue,
-            connected.instruments,
-            found.listed,
-            connected.connections
-        );
-        let shared = Arc::new(Shared {
-            stop: self.stop,
-            sinks,
-            metrics,
-            tls: clients.tls.clone(),
-            http: clients.http.clone(),
-            gate: Gate::new(protocol.limits.connect_every),
-            conn_ids: &self.conn_ids,
-        });
-        let feeds = feeds(venue, &shares, &instruments);
-        let threads: Vec<_> = feeds
-            .into_iter()
-            .filter_map(|feed| {
-                let (name, shared) = (feed.name.clone(), Arc::clone(&shared));
-                self.spawn(scope, name, move || {
-                    let run = || feed::run(&feed, &shared);
-                    surviving_panics(&feed.name, shared.stop, &shared.metrics, run)
-                })
-            })
-            .collect();
-        drop(shared);
-        for thread in threads {
-            joined(thread);
-        }
-        connected
-    }
-
-    fn intern(&self, instruments: Vec<Instrument>) -> Vec<(InstrumentId, Arc<Instrument>)> {
-        let mut interned = Vec::with_capacity(instruments.len());
-        for instrument in instruments {
-            match self.registry.intern(instrument) {
-                Ok(id) => interned.extend(self.registry.get(id).map(|it| (id, it))),
-                Err(err) => {
-                    log::error!("{err}: the rest is not collected");
-                    break;
-                }
-            }
-        }
-        interned
-    }
-
     /// Looks at the state of the whole until it is to stop.
     fn watch(&self, queues: &[QueueMetrics]) {
         let mut episodes: Vec<_> = queues.iter().map(|_| Episode::default()).collect();
@@ -322,71 +236,6 @@ impl Whole<'_> {
     }
 }
 
-/// A time in which a queue drops: one line when it begins and one when it is over, however many
-/// events are lost.
-#[derive(Debug, Default)]
-struct Episode {
-    before: u64,
-    seen: u64,
-}
-
-impl Episode {
-    fn look(&mut self, dropped: u64) -> Option<String> {
-        let (dropping, was_dropping) = (self.seen < dropped, self.before < self.seen);
-        self.seen = dropped;
-        match (was_dropping, dropping) {
-            (false, true) => Some("full, dropping the oldest events".to_owned()),
-            (true, false) => {
-                let lost = dropped - self.before;
-                self.before = dropped;
-                Some(format!("keeps up again, {lost} events were dropped"))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Runs `body` again after each panic, ever later; `None` when the program stops first.
-fn surviving_panics<T>(
-    name: &str,
-    stop: &Stop,
-    metrics: &VenueMetrics,
-    body: impl Fn() -> T,
-) -> Option<T> {
-    let mut backoff = Backoff::default();
-    while !stop.requested() {
-        match catch_unwind(AssertUnwindSafe(&body)) {
-            Ok(done) => return Some(done),
-            Err(panic) => {
-                metrics.reconnected(ReconnectReason::Panic);
-                let (said, wait) = (message(&*panic), backoff.after_failure());
-                let seconds = wait.as_secs_f64();
-                log::error!("{name} panicked: {said}; starting it again in {seconds:.1} s");
-                let _ = stop.wait(wait);
-            }
-        }
-    }
-    None
-}
-
-fn feeds(
-    venue: &VenuePlan,
-    shares: &[Share],
-    instruments: &[(InstrumentId, Arc<Instrument>)],
-) -> Vec<Feed> {
-    let all = shares.iter().flat_map(|share| share.connections.iter().map(move |it| (share, it)));
-    all.enumerate()
-        .map(|(n, (share, places))| Feed {
-            name: format!("feed-{}-{n}", venue.protocol.venue),
-            protocol: venue.protocol,
-            target: Target::new(share.address, &venue.rest_base, venue.ws_base.as_deref()),
-            channels: share.channels.clone(),
-            instruments: places.iter().map(|&it| instruments[it].clone()).collect(),
-            patience: venue.patience,
-        })
-        .collect()
-}
-
 fn joined<T>(thread: ScopedJoinHandle<'_, Option<T>>) -> Option<T> {
     thread.join().expect("its body is guarded against panics")
 }
@@ -394,25 +243,4 @@ fn joined<T>(thread: ScopedJoinHandle<'_, Option<T>>) -> Option<T> {
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_episode_of_drops_is_two_lines() {
-        let mut episode = Episode::default();
-        let lines: Vec<_> =
-            [0, 5, 9, 9, 9, 12, 12].into_iter().filter_map(|it| episode.look(it)).collect();
-        assert_eq!(
-            lines,
-            [
-                "full, dropping the oldest events",
-                "keeps up again, 9 events were dropped",
-                "full, dropping the oldest events",
-                "keeps up again, 3 events were dropped",
-            ]
-        );
-    }
 }

@@ -1,0 +1,223 @@
+//! One venue: its lists, and the connections that they make necessary.
+
+use std::{
+    collections::HashSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread::{Scope, ScopedJoinHandle},
+};
+
+use native_tls::TlsConnector;
+
+use super::{Connected, PipelineError, Whole, joined, message};
+use crate::{
+    config::VenuePlan,
+    feed::{
+        self, Assignment, Backoff, Feed, Gate, Shared, Target,
+        discovery::{Found, discover_until_stopped},
+        http::Client,
+        roster::{Known, Roster},
+        sinks::Sinks,
+    },
+    market::Instrument,
+    metrics::{ReconnectReason, VenueMetrics},
+    stop::Stop,
+};
+
+/// What talks to one venue.
+pub(super) struct Clients {
+    pub(super) http: Client,
+    tls: TlsConnector,
+}
+
+impl Clients {
+    pub(super) fn new(venue: &VenuePlan) -> Result<Self, PipelineError> {
+        let mut tls = TlsConnector::builder();
+        if let Some(root) = &venue.root {
+            tls.add_root_certificate(native_tls::Certificate::from_pem(&root.pem)?);
+        }
+        let root = venue.root.as_ref().map(|it| (it.path.as_path(), it.pem.as_slice()));
+        Ok(Self { http: Client::new(&venue.protocol.quirks, root)?, tls: tls.build()? })
+    }
+}
+
+/// One venue, while it is collected from.
+pub(super) struct Collector<'s> {
+    whole: &'s Whole<'s>,
+    venue: &'s VenuePlan,
+    clients: &'s Clients,
+    shared: Arc<Shared<'s>>,
+}
+
+/// A connection's thread, and what it is told to carry.
+struct Running<'s> {
+    thread: Option<ScopedJoinHandle<'s, Option<()>>>,
+    assignment: Arc<Assignment>,
+}
+
+impl<'s> Collector<'s> {
+    pub(super) fn new(
+        whole: &'s Whole<'s>,
+        venue: &'s VenuePlan,
+        clients: &'s Clients,
+        sinks: Sinks,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            stop: whole.stop,
+            sinks,
+            metrics: whole.metrics.venue(venue.protocol.venue),
+            tls: clients.tls.clone(),
+            http: clients.http.clone(),
+            gate: Gate::new(venue.protocol.limits.connect_every),
+            conn_ids: &whole.conn_ids,
+        });
+        Self { whole, venue, clients, shared }
+    }
+
+    /// Reads the lists, starts the connections, and keeps them up with the lists until the program
+    /// stops and the last connection has ended.
+    pub(super) fn run(self, scope: &'s Scope<'s, '_>) -> Connected {
+        let venue = self.venue.protocol.venue;
+        let Some(found) = self.discover() else {
+            return Connected { venue, instruments: 0, connections: 0 };
+        };
+        let listed = found.listed.len();
+        let protocol = self.venue.protocol;
+        let instruments = self.intern(found.instruments);
+        let (channels, threads) = (&self.venue.channels, self.venue.threads);
+        let mut roster = Roster::new(protocol, channels, &instruments, threads);
+        log::info!(
+            "{venue}: {} of {listed} listed instruments on {} connections",
+            instruments.len(),
+            roster.slots().len()
+        );
+        let mut running = Vec::new();
+        self.start(scope, &roster, &mut running);
+        while !self.whole.stop.wait(self.venue.rediscover) {
+            let Some(found) = self.discover() else { break };
+            self.follow(found, &mut roster, &running);
+            self.start(scope, &roster, &mut running);
+        }
+        let connected = Connected {
+            venue,
+            instruments: roster.symbols().len(),
+            connections: roster.slots().len(),
+        };
+        // This thread's hold on the queues would keep the writers waiting.
+        drop(self);
+        for thread in running.into_iter().filter_map(|it| it.thread) {
+            joined(thread);
+        }
+        connected
+    }
+
+    fn discover(&self) -> Option<Found> {
+        let VenuePlan { protocol, rest_base, filter, .. } = self.venue;
+        let name = format!("venue-{}", protocol.venue);
+        let stop = self.whole.stop;
+        let found = surviving_panics(&name, stop, &self.shared.metrics, || {
+            discover_until_stopped(&self.clients.http, protocol, rest_base, filter, stop)
+        })
+        .flatten()?;
+        if !found.missing.is_empty() {
+            let missing = found.missing.join(", ");
+            log::warn!("{}: not listed, and so not collected: {missing}", protocol.venue);
+        }
+        Some(found)
+    }
+
+    /// Brings the connections up to date with the lists: what is not listed any more goes, what is
+    /// new and wanted comes. An instrument that is still listed stays, whatever its volume is now.
+    fn follow(&self, found: Found, roster: &mut Roster, running: &[Running<'_>]) {
+        let VenuePlan { protocol, channels, filter, .. } = self.venue;
+        let venue = protocol.venue;
+        let carried = roster.symbols();
+        let gone: HashSet<_> = carried.iter().map(String::as_str).collect();
+        let gone: HashSet<_> = gone.into_iter().filter(|it| !found.listed.contains(*it)).collect();
+        // A list that lost half of what is traded is taken for a fault of the list.
+        if carried.len() < 2 * gone.len() {
+            let (missing, all) = (gone.len(), carried.len());
+            log::warn!(
+                "{venue}: {missing} of {all} instruments are missing from the new list: ignored"
+            );
+            return;
+        }
+        let room = filter.max_symbols.saturating_sub(carried.len() - gone.len());
+        let is_new = |it: &Instrument| !carried.contains(&it.symbol_native);
+        let new: Vec<_> = found.instruments.into_iter().filter(is_new).take(room).collect();
+        if gone.is_empty() && new.is_empty() {
+            return;
+        }
+        let names = |it: Vec<&str>| if it.is_empty() { "none".to_owned() } else { it.join(", ") };
+        log::info!(
+            "{venue}: new on the list: {}; gone from it: {}",
+            names(new.iter().map(|it| it.symbol_native.as_str()).collect()),
+            names(gone.iter().copied().collect())
+        );
+        let mut changed = roster.remove(&gone);
+        changed.extend(roster.add(protocol, channels, &self.intern(new)));
+        for slot in changed.into_iter().filter(|&it| it < running.len()) {
+            running[slot].assignment.set(roster.slots()[slot].instruments.clone());
+        }
+    }
+
+    /// Starts a thread for each connection that has none yet.
+    fn start(&self, scope: &'s Scope<'s, '_>, roster: &Roster, running: &mut Vec<Running<'s>>) {
+        for (n, slot) in roster.slots().iter().enumerate().skip(running.len()) {
+            let VenuePlan { protocol, rest_base, ws_base, patience, .. } = self.venue;
+            let assignment = Arc::new(Assignment::new(slot.instruments.clone()));
+            let feed = Feed {
+                name: format!("feed-{}-{n}", protocol.venue),
+                protocol,
+                target: Target::new(slot.address, rest_base, ws_base.as_deref()),
+                channels: slot.channels.clone(),
+                assignment: Arc::clone(&assignment),
+                patience: *patience,
+            };
+            let shared = Arc::clone(&self.shared);
+            let thread = self.whole.spawn(scope, feed.name.clone(), move || {
+                let run = || feed::run(&feed, &shared);
+                surviving_panics(&feed.name, shared.stop, &shared.metrics, run).unwrap_or(());
+            });
+            running.push(Running { thread, assignment });
+        }
+    }
+
+    fn intern(&self, instruments: Vec<Instrument>) -> Vec<Known> {
+        let registry = &self.whole.registry;
+        let mut interned = Vec::with_capacity(instruments.len());
+        for instrument in instruments {
+            match registry.intern(instrument) {
+                Ok(id) => interned.extend(registry.get(id).map(|it| (id, it))),
+                Err(err) => {
+                    log::error!("{err}: the rest is not collected");
+                    break;
+                }
+            }
+        }
+        interned
+    }
+}
+
+/// Runs `body` again after each panic, ever later; `None` when the program stops first.
+fn surviving_panics<T>(
+    name: &str,
+    stop: &Stop,
+    metrics: &VenueMetrics,
+    body: impl Fn() -> T,
+) -> Option<T> {
+    let mut backoff = Backoff::default();
+    while !stop.requested() {
+        match catch_unwind(AssertUnwindSafe(&body)) {
+            Ok(done) => return Some(done),
+            Err(panic) => {
+                metrics.reconnected(ReconnectReason::Panic);
+                let (said, wait) = (message(&*panic), backoff.after_failure());
+                let seconds = wait.as_secs_f64();
+                log::error!("{name} panicked: {said}; starting it again in {seconds:.1} s");
+                let _ = stop.wait(wait);
+            }
+        }
+    }
+    None
+}
