@@ -13,17 +13,19 @@ pub enum Exchange {
     Okx,
     Bitget,
     Gateio,
+    Kucoin,
     Bingx,
 }
 
 impl Exchange {
     /// Every exchange there is code for.
-    pub const ALL: [Exchange; 6] = [
+    pub const ALL: [Exchange; 7] = [
         Exchange::Binance,
         Exchange::Bybit,
         Exchange::Okx,
         Exchange::Bitget,
         Exchange::Gateio,
+        Exchange::Kucoin,
         Exchange::Bingx,
     ];
 
@@ -36,6 +38,7 @@ impl Exchange {
             Exchange::Okx => "okx",
             Exchange::Bitget => "bitget",
             Exchange::Gateio => "gateio",
+            Exchange::Kucoin => "kucoin",
             Exchange::Bingx => "bingx",
         }
     }

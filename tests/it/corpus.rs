@@ -27,6 +27,12 @@ fn channels(exchange: Exchange) -> &'static [&'static str] {
         Exchange::Gateio => {
             &["spot.book_ticker", "spot.trades", "futures.book_ticker", "futures.trades"]
         }
+        Exchange::Kucoin => &[
+            "/spotMarket/level1",
+            "/market/match",
+            "/contractMarket/tickerV2",
+            "/contractMarket/execution",
+        ],
     }
 }
 

@@ -379,3 +379,20 @@ fn a_request_that_is_refused_as_a_whole_is_asked_for_again_without_the_symbol_it
     assert_eq!(it.states(), [0, 5, 0, 1]);
     assert_eq!(it.session.refusals()[0].topic, "spot.book_ticker:NO_USDT");
 }
+
+#[test]
+fn an_answer_by_another_name_than_ours_settles_nothing() {
+    let mut it = Bench::new(Exchange::Kucoin, Market::Spot, &["A-USDT", "B-USDT"]);
+    it.hear(r#"{"id":"7","type":"welcome"}"#);
+    let requests = it.requests(0.5);
+    assert_eq!(requests.len(), 2, "{requests:?}");
+    assert!(requests[0].contains(r#""topic":"/spotMarket/level1:A-USDT,B-USDT""#));
+    it.hear(r#"{"id":"99","type":"ack"}"#);
+    assert_eq!(it.states(), [4, 0, 0, 0]);
+    it.hear(r#"{"id":"2","type":"ack"}"#);
+    it.hear(r#"{"id":"1","type":"error","code":404,"data":"topic /spotMarket/level1:B-USDT is not found"}"#);
+    assert_eq!(it.states(), [2, 2, 0, 0]);
+    let again = it.requests(1.0);
+    assert!(again[0].contains(r#""/spotMarket/level1:A-USDT""#), "{again:?}");
+    assert!(again[1].contains(r#""/spotMarket/level1:B-USDT""#), "{again:?}");
+}
