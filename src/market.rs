@@ -14,18 +14,20 @@ pub enum Exchange {
     Bitget,
     Gateio,
     Kucoin,
+    Mexc,
     Bingx,
 }
 
 impl Exchange {
     /// Every exchange there is code for.
-    pub const ALL: [Exchange; 7] = [
+    pub const ALL: [Exchange; 8] = [
         Exchange::Binance,
         Exchange::Bybit,
         Exchange::Okx,
         Exchange::Bitget,
         Exchange::Gateio,
         Exchange::Kucoin,
+        Exchange::Mexc,
         Exchange::Bingx,
     ];
 
@@ -39,6 +41,7 @@ impl Exchange {
             Exchange::Bitget => "bitget",
             Exchange::Gateio => "gateio",
             Exchange::Kucoin => "kucoin",
+            Exchange::Mexc => "mexc",
             Exchange::Bingx => "bingx",
         }
     }

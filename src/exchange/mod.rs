@@ -11,6 +11,7 @@ mod bybit;
 mod gateio;
 mod inbox;
 mod kucoin;
+mod mexc;
 mod okx;
 pub mod wire;
 
@@ -33,6 +34,8 @@ pub const ALL: &[&Protocol] = &[
     &gateio::PERP,
     &kucoin::SPOT,
     &kucoin::PERP,
+    &mexc::SPOT,
+    &mexc::PERP,
     &bingx::SPOT,
     &bingx::PERP,
 ];

@@ -33,6 +33,14 @@ fn channels(exchange: Exchange) -> &'static [&'static str] {
             "/contractMarket/tickerV2",
             "/contractMarket/execution",
         ],
+        Exchange::Mexc => &[
+            "pb:publicAggreBookTicker",
+            "pb:publicAggreDeals",
+            "pb:bookTicker",
+            "pb:deals",
+            "push.depth.full",
+            "push.deal",
+        ],
     }
 }
 
