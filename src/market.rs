@@ -13,17 +13,21 @@ pub enum Exchange {
     Okx,
     Bitget,
     Gateio,
+    Kucoin,
+    Mexc,
     Bingx,
 }
 
 impl Exchange {
     /// Every exchange there is code for.
-    pub const ALL: [Exchange; 6] = [
+    pub const ALL: [Exchange; 8] = [
         Exchange::Binance,
         Exchange::Bybit,
         Exchange::Okx,
         Exchange::Bitget,
         Exchange::Gateio,
+        Exchange::Kucoin,
+        Exchange::Mexc,
         Exchange::Bingx,
     ];
 
@@ -36,6 +40,8 @@ impl Exchange {
             Exchange::Okx => "okx",
             Exchange::Bitget => "bitget",
             Exchange::Gateio => "gateio",
+            Exchange::Kucoin => "kucoin",
+            Exchange::Mexc => "mexc",
             Exchange::Bingx => "bingx",
         }
     }

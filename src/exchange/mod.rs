@@ -10,6 +10,8 @@ mod bitget;
 mod bybit;
 mod gateio;
 mod inbox;
+mod kucoin;
+mod mexc;
 mod okx;
 pub mod wire;
 
@@ -30,6 +32,10 @@ pub const ALL: &[&Protocol] = &[
     &bitget::PERP,
     &gateio::SPOT,
     &gateio::PERP,
+    &kucoin::SPOT,
+    &kucoin::PERP,
+    &mexc::SPOT,
+    &mexc::PERP,
     &bingx::SPOT,
     &bingx::PERP,
 ];
@@ -227,8 +233,8 @@ mod prelude {
         Address, DecodeError, Endpoint, Inbox, Limits, Listing, Notice, Ping, Protocol, Quirks,
         Request, Rest, Subject, Topic, Update, Volume,
         wire::{
-            Flag, Id, Int, Ladder, Millis, Num, Seconds, Signed, Text, each, level, one_or_each,
-            read,
+            Best, Flag, Id, Int, Ladder, Millis, Num, Seconds, Signed, Stamp, Text, each, level,
+            one_or_each, read,
         },
     };
     pub(super) use crate::market::{Channel, Exchange, Market, Side, TradeId, Venue};

@@ -20,6 +20,17 @@ use crate::market::{Level, Nanos};
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Num(pub f64);
 
+impl Num {
+    /// A number that is not in JSON.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(text: &str) -> Result<Self, DecodeError> {
+        let parsed = Decimal { signed: false }.visit_str(text);
+        Ok(Num(parsed.map_err(DecodeError::Json)?))
+    }
+}
+
 impl<'de> Deserialize<'de> for Num {
     fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
         de.deserialize_any(Decimal { signed: false }).map(Num)
@@ -117,6 +128,14 @@ pub type Millis = Time<1_000_000>;
 pub type Stamp = Time<1>;
 
 impl<const UNIT: i64> Time<UNIT> {
+    /// A time that is not in JSON.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    pub fn of(units: i64) -> Result<Self, DecodeError> {
+        Ok(Self::new::<serde_json::Error>(units, 0, Unexpected::Signed(units))?)
+    }
+
     fn new<E: Error>(units: i64, fraction: i64, seen: Unexpected<'_>) -> Result<Self, E> {
         let nanos = units.checked_mul(UNIT).and_then(|it| it.checked_add(fraction));
         let nanos = nanos.ok_or_else(|| E::invalid_value(seen, &"a time since 1970"))?;

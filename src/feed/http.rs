@@ -3,8 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use ureq::{
-    Agent,
-    http::{Method, Request, header::RETRY_AFTER},
+    Agent, AsSendBody,
+    http::{self, Method, Request, header::RETRY_AFTER},
     tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem},
 };
 
@@ -121,7 +121,7 @@ impl Client {
         url: &str,
         read: impl FnOnce(&str) -> Result<T, DecodeError>,
     ) -> Result<T, HttpError> {
-        self.call(Method::GET, url, read)
+        self.call(Method::GET, url, (), read)
     }
 
     /// Posts nothing to `url` and has the answer read.
@@ -130,19 +130,20 @@ impl Client {
         url: &str,
         read: impl FnOnce(&str) -> Result<T, DecodeError>,
     ) -> Result<T, HttpError> {
-        self.call(Method::POST, url, read)
+        self.call(Method::POST, url, "", read)
     }
 
     fn call<T>(
         &self,
         method: Method,
         url: &str,
+        body: impl AsSendBody,
         read: impl FnOnce(&str) -> Result<T, DecodeError>,
     ) -> Result<T, HttpError> {
         /// Of an error page, for the log.
         const SHOWN: usize = 200;
         let failed = |cause| HttpError::Call { url: url.to_owned(), cause: Box::new(cause) };
-        let request = self.request(method, url).map_err(|it| failed(it.into()))?;
+        let request = self.request(method, url, body).map_err(|it| failed(it.into()))?;
         let mut answer = self.agent.run(request).map_err(failed)?;
         let status = answer.status();
         let retry_after = answer.headers().get(RETRY_AFTER);
@@ -160,7 +161,7 @@ impl Client {
             .map_err(|cause| HttpError::Decode { url: url.to_owned(), cause })
     }
 
-    fn request(&self, method: Method, url: &str) -> Result<Request<()>, ureq::http::Error> {
+    fn request<B>(&self, method: Method, url: &str, body: B) -> Result<Request<B>, http::Error> {
         let time = now().0 / 1_000_000;
         let uri = match url.contains('?') {
             _ if !self.timestamp => url.to_owned(),
@@ -168,7 +169,7 @@ impl Client {
             true => format!("{url}&timestamp={time}"),
         };
         let request = Request::builder().method(method).uri(uri);
-        self.headers.iter().fold(request, |it, &(name, value)| it.header(name, value)).body(())
+        self.headers.iter().fold(request, |it, &(name, value)| it.header(name, value)).body(body)
     }
 }
 

@@ -175,7 +175,9 @@ impl Subscriptions {
     /// The venue has said no. The request is taken apart until the topics that caused it stand
     /// alone, so that none takes the others along.
     pub(super) fn refused(&mut self, subject: &Subject, reason: &str, now: Instant) {
-        let topics = self.answered(subject);
+        let unnamed = *subject == Subject::Unnamed;
+        let quoted = if unnamed { self.named_in(reason).map(Subject::Request) } else { None };
+        let topics = self.answered(quoted.as_ref().unwrap_or(subject));
         if let [only] = topics[..] {
             self.topics[only].state = State::Refused { retry_at: now + LATE_RETRY };
             return self.report(only, reason);
@@ -260,6 +262,13 @@ impl Subscriptions {
             }
         }
         Vec::new()
+    }
+
+    /// The oldest request for a symbol that a refusal quotes.
+    fn named_in(&self, reason: &str) -> Option<u64> {
+        let symbol = |&it: &usize| self.topics[it].symbol.as_str();
+        let named = |it: &Asked| it.topics.iter().any(|it| quotes(reason, symbol(it)));
+        self.asked.iter().find(|(_, it)| named(it)).map(|(&id, _)| id)
     }
 
     fn name(&self, topic: usize) -> String {

@@ -44,7 +44,62 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpListener,
+        thread,
+    };
+
     use super::*;
+    use crate::exchange::{DecodeError, Quirks};
+
+    /// Answers one request with `answer` and returns what was asked.
+    fn serve(listener: &TcpListener, answer: &str) -> String {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        stream.write_all(answer.as_bytes()).unwrap();
+        String::from_utf8(request).unwrap().to_ascii_lowercase()
+    }
+
+    #[test]
+    fn an_address_is_asked_for_anew_and_a_refusal_says_how_long_to_wait() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}/venue", listener.local_addr().unwrap());
+        let read = |body: &str, unique| match body.strip_prefix("to ") {
+            Some(url) => Ok(format!("{url}?token=x&id={unique}")),
+            None => Err(DecodeError::Value("no address")),
+        };
+        let address = Address::Fetched { post: "/token", read };
+        let target = Target::new(address, &base, Some("ws://127.0.0.1:1/venue"));
+        let quirks = Quirks { headers: &[("x-size", "1")], timestamp: true, ..Quirks::NONE };
+        let http = Client::new(&quirks, None).unwrap();
+        let ask = |unique, answer: &'static str| {
+            thread::scope(|scope| {
+                let request = scope.spawn(|| serve(&listener, answer));
+                (target.url(&http, unique), request.join().unwrap())
+            })
+        };
+
+        let ok = "HTTP/1.1 200 OK\r\nContent-Length: 11\r\nConnection: close\r\n\r\nto wss://x/";
+        for unique in [1, 2] {
+            let (url, request) = ask(unique, ok);
+            assert_eq!(url.unwrap(), format!("ws://127.0.0.1:1/venue/?token=x&id={unique}"));
+            assert!(request.starts_with("post /venue/token?timestamp="), "{request}");
+            assert!(request.contains("x-size: 1\r\n"), "{request}");
+            assert!(request.contains("content-length: 0\r\n"), "{request}");
+        }
+        let (err, _) = ask(3, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        assert!(err.unwrap_err().to_string().contains("no address"));
+        let late =
+            "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let (err, _) = ask(4, late);
+        assert_eq!(err.unwrap_err().at_least().as_secs(), 7);
+    }
 
     #[test]
     fn an_override_keeps_the_path_and_the_query() {

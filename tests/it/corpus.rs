@@ -27,6 +27,20 @@ fn channels(exchange: Exchange) -> &'static [&'static str] {
         Exchange::Gateio => {
             &["spot.book_ticker", "spot.trades", "futures.book_ticker", "futures.trades"]
         }
+        Exchange::Kucoin => &[
+            "/spotMarket/level1",
+            "/market/match",
+            "/contractMarket/tickerV2",
+            "/contractMarket/execution",
+        ],
+        Exchange::Mexc => &[
+            "pb:publicAggreBookTicker",
+            "pb:publicAggreDeals",
+            "pb:bookTicker",
+            "pb:deals",
+            "push.depth.full",
+            "push.deal",
+        ],
     }
 }
 

@@ -379,3 +379,50 @@ fn a_request_that_is_refused_as_a_whole_is_asked_for_again_without_the_symbol_it
     assert_eq!(it.states(), [0, 5, 0, 1]);
     assert_eq!(it.session.refusals()[0].topic, "spot.book_ticker:NO_USDT");
 }
+
+#[test]
+fn an_answer_by_another_name_than_ours_settles_nothing() {
+    let mut it = Bench::new(Exchange::Kucoin, Market::Spot, &["A-USDT", "B-USDT"]);
+    it.hear(r#"{"id":"7","type":"welcome"}"#);
+    let requests = it.requests(0.5);
+    assert_eq!(requests.len(), 2, "{requests:?}");
+    assert!(requests[0].contains(r#""topic":"/spotMarket/level1:A-USDT,B-USDT""#));
+    it.hear(r#"{"id":"99","type":"ack"}"#);
+    assert_eq!(it.states(), [4, 0, 0, 0]);
+    it.hear(r#"{"id":"2","type":"ack"}"#);
+    it.hear(r#"{"id":"1","type":"error","code":404,"data":"topic /spotMarket/level1:B-USDT is not found"}"#);
+    assert_eq!(it.states(), [2, 2, 0, 0]);
+    let again = it.requests(1.0);
+    assert!(again[0].contains(r#""/spotMarket/level1:A-USDT""#), "{again:?}");
+    assert!(again[1].contains(r#""/spotMarket/level1:B-USDT""#), "{again:?}");
+}
+
+#[test]
+fn a_refusal_without_a_request_is_for_the_one_whose_symbol_it_quotes() {
+    let mut it = Bench::new(Exchange::Mexc, Market::Perp, &["A_USDT", "NO_USDT"]);
+    let asked = it.pass(0.5).expect("alive");
+    assert_eq!(asked.len(), 4, "each topic has a request of its own: {asked:?}");
+    it.hear(r#"{"channel":"rs.error","data":"Contract [NO_USDT] not exists","ts":1}"#);
+    it.hear(r#"{"channel":"rs.sub.depth.full","data":"success","ts":2}"#);
+    it.hear(r#"{"channel":"rs.sub.deal","data":"success","ts":2}"#);
+    it.hear(r#"{"channel":"rs.error","data":"Contract [NO_USDT] not exists","ts":3}"#);
+    assert_eq!(it.states(), [0, 2, 0, 2]);
+    let refusals = it.session.refusals();
+    assert!(refusals.iter().all(|it| it.topic.ends_with(":NO_USDT")), "{refusals:?}");
+}
+
+#[test]
+fn every_request_is_within_the_bytes_that_its_venue_takes() {
+    /// The longest of any list is below this.
+    const LONG_SYMBOL: &str = "1000000LONGNAMEUSDT";
+    for (exchange, most) in [(Exchange::Bitget, 4096), (Exchange::Mexc, 1024)] {
+        for protocol in ALL.iter().filter(|it| it.venue.exchange == exchange) {
+            let symbols = vec![LONG_SYMBOL; protocol.limits.topics_per_connection / 2];
+            let mut it = Bench::of(protocol, &symbols);
+            for sent in it.pass(5.0).expect("alive") {
+                let Outgoing::Text(text) = sent else { continue };
+                assert!(text.len() <= most, "{} bytes: {text}", text.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! MEXC: spot `aggre.bookTicker` and `aggre.deals` in protobuf; futures `depth.full` and `deal` in
+//! JSON.
+//!
+//! <https://www.mexc.com/api-docs/spot-v3/websocket-market-streams>
+//! <https://github.com/mexcdevelop/websocket-proto>
+//! <https://www.mexc.com/api-docs/futures/websocket-api>
+
+mod rest;
+
+use prost::Message;
+
+use super::prelude::*;
+
+pub(super) const SPOT: Protocol = Protocol {
+    venue: Venue::new(Exchange::Mexc, Market::Spot),
+    endpoints: &[Endpoint {
+        address: Address::Fixed("wss://wbs-api.mexc.com/ws"),
+        channels: &Channel::ALL,
+    }],
+    subscribe: |it| {
+        let params: Vec<_> = it.topics.iter().map(spot_topic).collect();
+        json!({ "method": "SUBSCRIPTION", "params": params, "id": it.id }).to_string()
+    },
+    topic: spot_topic,
+    decode: decode_answer,
+    rest: Rest {
+        url: "https://api.mexc.com",
+        instruments: "/api/v3/exchangeInfo",
+        read_instruments: rest::read_symbols,
+        volumes: "/api/v3/ticker/24hr",
+        read_volumes: rest::read_tickers,
+    },
+    limits: Limits {
+        // What is beyond is refused or stays silent.
+        topics_per_connection: 30,
+        // 1024 bytes a request, up to 80 a topic.
+        topics_per_request: 12,
+        one_channel_per_request: false,
+        // 100 messages a second.
+        request_every: Duration::from_millis(100),
+        connect_every: Duration::from_millis(200),
+    },
+    quirks: Quirks {
+        // The venue closes a connection that has neither data nor pings for 60 s.
+        ping: Some(ping(|_| r#"{"method":"PING"}"#.into())),
+        decode_binary,
+        ..Quirks::NONE
+    },
+};
+
+pub(super) const PERP: Protocol = Protocol {
+    venue: Venue::new(Exchange::Mexc, Market::Perp),
+    endpoints: &[Endpoint {
+        address: Address::Fixed("wss://contract.mexc.com/edge"),
+        channels: &Channel::ALL,
+    }],
+    subscribe: subscribe_perp,
+    topic: |it| format!("{}:{}", perp_method(it.channel), it.symbol),
+    decode,
+    rest: Rest {
+        instruments: "/api/v1/contract/detail",
+        read_instruments: rest::read_contracts,
+        volumes: "/api/v1/contract/ticker",
+        read_volumes: rest::read_amounts,
+        ..SPOT.rest
+    },
+    limits: Limits {
+        // 150 were fine.
+        topics_per_connection: 100,
+        topics_per_request: 1,
+        one_channel_per_request: true,
+        // 20 a second were fine.
+        request_every: Duration::from_millis(60),
+        ..SPOT.limits
+    },
+    quirks: Quirks { ping: Some(ping(|_| r#"{"method":"ping"}"#.into())), ..Quirks::NONE },
+};
+
+const fn ping(text: fn(i64) -> String) -> Ping {
+    Ping { every: Duration::from_secs(15), text }
+}
+
+const BOOK_TICKER: &str = "spot@public.aggre.bookTicker.v3.api.pb@";
+const DEALS: &str = "spot@public.aggre.deals.v3.api.pb@";
+
+fn spot_topic(topic: &Topic<'_>) -> String {
+    let stream = match topic.channel {
+        Channel::Quotes => BOOK_TICKER,
+        Channel::Trades => DEALS,
+    };
+    format!("{stream}100ms@{}", topic.symbol)
+}
+
+fn perp_method(it: Channel) -> &'static str {
+    match it {
+        Channel::Quotes => "sub.depth.full",
+        Channel::Trades => "sub.deal",
+    }
+}
+
+fn subscribe_perp(request: &Request<'_>) -> String {
+    let Some(&Topic { channel, symbol }) = request.topics.first() else { return String::new() };
+    let param = match channel {
+        // There is no channel for the best levels alone.
+        Channel::Quotes => json!({ "symbol": symbol, "limit": 5 }),
+        // Every trade, where the venue would merge them.
+        Channel::Trades => json!({ "symbol": symbol, "compress": false }),
+    };
+    json!({ "method": perp_method(channel), "param": param }).to_string()
+}
+
+/// The largest frame of the streams we use is a few KiB. A message that is written by the rules but
+/// made of nothing but empty trades takes 50 times its size to read.
+const FRAME_BYTES_MAX: usize = 256 << 10;
+
+/// What a binary frame holds, as far as we use it. Its text is copied, which no other venue's is:
+/// tens of frames a second and connection are not worth a reader of our own.
+#[derive(Message)]
+struct Wrapper {
+    #[prost(string, tag = "1")]
+    channel: String,
+    #[prost(string, optional, tag = "3")]
+    symbol: Option<String>,
+    /// Unix milliseconds.
+    #[prost(int64, tag = "6")]
+    send_time: i64,
+    #[prost(message, optional, tag = "314")]
+    deals: Option<Deals>,
+    #[prost(message, optional, tag = "315")]
+    book: Option<BookTicker>,
+}
+
+#[derive(Message)]
+struct BookTicker {
+    #[prost(string, tag = "1")]
+    bid_price: String,
+    #[prost(string, tag = "2")]
+    bid_quantity: String,
+    #[prost(string, tag = "3")]
+    ask_price: String,
+    #[prost(string, tag = "4")]
+    ask_quantity: String,
+    #[prost(string, tag = "5")]
+    version: String,
+}
+
+#[derive(Message)]
+struct Deals {
+    #[prost(message, repeated, tag = "1")]
+    deals: Vec<Deal>,
+}
+
+#[derive(Message)]
+struct Deal {
+    #[prost(string, tag = "1")]
+    price: String,
+    #[prost(string, tag = "2")]
+    quantity: String,
+    #[prost(int32, tag = "3")]
+    trade_type: i32,
+    /// Unix milliseconds.
+    #[prost(int64, tag = "4")]
+    time: i64,
+    #[prost(string, tag = "5")]
+    trade_id: String,
+}
+
+fn decode_binary(frame: &[u8], inbox: &mut Inbox) -> Result<(), DecodeError> {
+    if FRAME_BYTES_MAX < frame.len() {
+        return Err(DecodeError::Value("a frame without an end"));
+    }
+    let it = Wrapper::decode(frame).map_err(|err| DecodeError::Binary(err.to_string()))?;
+    let symbol = it.symbol.as_deref().or(it.channel.rsplit('@').next()).unwrap_or_default();
+    if let Some(book) = &it.book {
+        let side = |price, size| Ok::<_, DecodeError>(level(Num::parse(price)?, Num::parse(size)?));
+        let bid = side(&book.bid_price, &book.bid_quantity)?;
+        let ask = side(&book.ask_price, &book.ask_quantity)?;
+        let sequence = book.version.parse().ok();
+        inbox.quote(symbol, Millis::of(it.send_time)?.0, sequence, bid, ask)?;
+    }
+    for deal in it.deals.iter().flat_map(|it| &it.deals) {
+        let level = level(Num::parse(&deal.price)?, Num::parse(&deal.quantity)?);
+        let (side, id) = (side(deal.trade_type.into()), TradeId::parse(&deal.trade_id));
+        inbox.trade(symbol, Millis::of(deal.time)?.0, level, side, id)?;
+    }
+    if it.book.is_none() && it.deals.is_none() {
+        inbox.ignore(&it.channel);
+    }
+    Ok(())
+}
+
+fn side(trade_type: i64) -> Side {
+    match trade_type {
+        1 => Side::Buy,
+        2 => Side::Sell,
+        _ => Side::Unknown,
+    }
+}
+
+/// It is repeated for every topic of a refusal.
+const REASON_CHARS_MAX: usize = 200;
+
+/// Text frames of spot are answers.
+fn decode_answer(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
+    #[derive(Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        id: Option<Id<'a>>,
+        code: Option<Int>,
+        #[serde(borrow)]
+        msg: Option<Text<'a>>,
+        #[serde(borrow)]
+        method: Option<Text<'a>>,
+    }
+    let Answer { id, code, msg, method } = from_str(text)?;
+    let said = msg.unwrap_or_default().0;
+    match (code, &*said, method.as_ref().map(|it| &*it.0)) {
+        (_, "PONG", _) => inbox.notice(Notice::Pong),
+        (_, _, Some("PING")) => inbox.notice(Notice::Ping(r#"{"method":"PONG"}"#.into())),
+        // Also what is refused has code 0.
+        (Some(Int(code)), ..) => {
+            let refused = code != 0 || said.starts_with("Not Subscribed");
+            // What is said after the topics, if there are any.
+            let why = said.rsplit(']').next().unwrap_or_default().trim_matches(['.', ' ']);
+            let why: String = why.chars().take(REASON_CHARS_MAX).collect();
+            let answer = |subject| {
+                if refused {
+                    Notice::Refused { subject, reason: format!("{code}: {why}") }
+                } else {
+                    Notice::Accepted(subject)
+                }
+            };
+            let mut topics = said.split([',', '[', ']', ' ']).filter_map(subject).peekable();
+            if topics.peek().is_none() {
+                let request = id.map_or(Subject::Unnamed, |Id(id)| Subject::request(&id));
+                inbox.notice(answer(request));
+            }
+            topics.for_each(|it| inbox.notice(answer(it)));
+        }
+        _ => inbox.notice(Notice::Unknown),
+    }
+    Ok(())
+}
+
+/// The topic that an answer names.
+fn subject(word: &str) -> Option<Subject> {
+    let (channel, rest) = match (word.strip_prefix(BOOK_TICKER), word.strip_prefix(DEALS)) {
+        (Some(rest), _) => (Channel::Quotes, rest),
+        (_, Some(rest)) => (Channel::Trades, rest),
+        _ => return None,
+    };
+    rest.rsplit('@').next().map(|it| Subject::Topic(channel, it.to_owned()))
+}
+
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(borrow)]
+    channel: Option<Text<'a>>,
+    #[serde(borrow)]
+    symbol: Option<Text<'a>>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    ts: Option<Millis>,
+}
+
+#[derive(Deserialize)]
+struct Depth {
+    #[serde(default)]
+    asks: Ladder,
+    #[serde(default)]
+    bids: Ladder,
+    version: Option<Int>,
+    cts: Option<Millis>,
+}
+
+#[derive(Deserialize)]
+struct Print<'a> {
+    #[serde(rename = "p")]
+    price: Num,
+    #[serde(rename = "v")]
+    contracts: Num,
+    #[serde(rename = "T")]
+    side: Option<Int>,
+    #[serde(rename = "t")]
+    time: Option<Millis>,
+    #[serde(borrow, rename = "i")]
+    id: Option<Id<'a>>,
+}
+
+fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
+    let Frame { channel, symbol, data, ts } = from_str(text)?;
+    let Some(Text(channel)) = channel else {
+        inbox.notice(Notice::Unknown);
+        return Ok(());
+    };
+    let symbol = symbol.as_ref().map(|it| &*it.0);
+    let said = data.map_or("", RawValue::get).trim_matches('"');
+    match (&*channel, symbol, data) {
+        ("push.depth.full", Some(symbol), Some(data)) => {
+            let it: Depth = read(data)?;
+            let ts = it.cts.or(ts).and_then(|it| it.0);
+            inbox.quote(symbol, ts, it.version.map(|it| it.0), it.bids.best, it.asks.best)?;
+        }
+        ("push.deal", Some(symbol), Some(data)) => {
+            one_or_each(data, |it: Print<'_>| {
+                let side = side(it.side.map_or(0, |it| it.0));
+                let id = it.id.as_ref().map_or(TradeId::None, |Id(id)| TradeId::parse(id));
+                let ts = it.time.and_then(|it| it.0);
+                inbox.trade(symbol, ts, level(it.price, it.contracts), side, id)
+            })?;
+        }
+        ("pong", ..) => inbox.notice(Notice::Pong),
+        (it, ..) if it.starts_with("rs.") => {
+            let subject = Subject::Unnamed;
+            inbox.notice(match said {
+                "success" => Notice::Accepted(subject),
+                _ => Notice::Refused { subject, reason: said.to_owned() },
+            });
+        }
+        (other, ..) => inbox.ignore(other),
+    }
+    Ok(())
+}
