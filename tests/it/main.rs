@@ -6,6 +6,7 @@ mod config;
 mod corpus;
 mod decode;
 mod garbage;
+mod handed_out;
 mod pipeline;
 mod process;
 mod simulator;
