@@ -105,6 +105,7 @@ impl<'a> Object<'a> {
         };
         let (kind, detail) = match notice {
             Notice::Accepted(it) => ("ack", subject(it)),
+            Notice::Unsubscribed => ("ack", "unsubscribed".to_owned()),
             Notice::Refused { subject: Subject::Unnamed, reason } => ("error", reason.clone()),
             Notice::Refused { subject: of, reason } => {
                 ("error", format!("{}: {reason}", subject(of)))

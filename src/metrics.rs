@@ -106,8 +106,12 @@ label_values! {
         Requested = "requested",
         /// Accepted, no data yet.
         Acknowledged = "acknowledged",
-        /// Data has come.
+        /// Data comes.
         Delivering = "delivering",
+        /// No data for a while, as has happened before.
+        Quiet = "quiet",
+        /// No data for far longer than ever before.
+        Stale = "stale",
         /// The exchange refused it.
         Refused = "refused",
     }
@@ -120,6 +124,7 @@ pub struct Metrics {
     messages: Family<VenueLabels, Counter>,
     bytes: Family<VenueLabels, Counter>,
     events: Family<ChannelLabels, Counter>,
+    repeated_trades: Family<VenueLabels, Counter>,
     decode_errors: Family<VenueLabels, Counter>,
     unknown_frames: Family<VenueLabels, Counter>,
     reconnects: Family<ReasonLabels, Counter>,
@@ -150,6 +155,8 @@ pub struct VenueMetrics {
     pub quotes: Counter,
     /// Trades decoded.
     pub trades: Counter,
+    /// Trades that came again and were dropped.
+    pub repeated_trades: Counter,
     /// Frames that could not be decoded.
     pub decode_errors: Counter,
     /// Frames of a kind, or for a symbol, that we do not know.
@@ -197,6 +204,7 @@ impl Metrics {
             messages: Family::default(),
             bytes: Family::default(),
             events: Family::default(),
+            repeated_trades: Family::default(),
             decode_errors: Family::default(),
             unknown_frames: Family::default(),
             reconnects: Family::default(),
@@ -221,6 +229,8 @@ impl Metrics {
         to.register("messages_received", "WebSocket messages received", self.messages.clone());
         to.register("bytes_received", "Bytes received from sockets", self.bytes.clone());
         to.register("events", "Quotes and trades decoded", self.events.clone());
+        let help = "Trades that came again and were dropped";
+        to.register("repeated_trades", help, self.repeated_trades.clone());
         to.register("decode_errors", "Frames not decoded", self.decode_errors.clone());
         let help = "Frames of a kind, or for a symbol, that is not known";
         to.register("unknown_frames", help, self.unknown_frames.clone());
@@ -257,6 +267,7 @@ impl Metrics {
             bytes: self.bytes.get_or_create_owned(&labels),
             quotes: events(Channel::Quotes),
             trades: events(Channel::Trades),
+            repeated_trades: self.repeated_trades.get_or_create_owned(&labels),
             decode_errors: self.decode_errors.get_or_create_owned(&labels),
             unknown_frames: self.unknown_frames.get_or_create_owned(&labels),
             connections: self.connections.get_or_create_owned(&labels),

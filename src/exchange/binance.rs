@@ -11,7 +11,7 @@ pub(super) const SPOT: Protocol = Protocol {
         address: Address::Fixed("wss://stream.binance.com:9443/stream"),
         channels: &Channel::ALL,
     }],
-    subscribe: |it| subscribe(it, spot_topic),
+    request: |it| request(it, spot_topic),
     topic: spot_topic,
     decode,
     rest: Rest {
@@ -47,7 +47,7 @@ pub(super) const PERP: Protocol = Protocol {
             channels: &[Channel::Trades],
         },
     ],
-    subscribe: |it| subscribe(it, perp_topic),
+    request: |it| request(it, perp_topic),
     topic: perp_topic,
     rest: Rest {
         url: "https://fapi.binance.com",
@@ -75,9 +75,10 @@ fn perp_topic(topic: &Topic<'_>) -> String {
     format!("{}@{stream}", topic.symbol.to_ascii_lowercase())
 }
 
-fn subscribe(request: &Request<'_>, name: fn(&Topic<'_>) -> String) -> String {
-    let params: Vec<_> = request.topics.iter().map(name).collect();
-    json!({ "method": "SUBSCRIBE", "params": params, "id": request.id }).to_string()
+fn request(it: &Request<'_>, name: fn(&Topic<'_>) -> String) -> String {
+    let params: Vec<_> = it.topics.iter().map(name).collect();
+    let method = it.op.or("SUBSCRIBE", "UNSUBSCRIBE");
+    json!({ "method": method, "params": params, "id": it.id }).to_string()
 }
 
 #[derive(Deserialize)]

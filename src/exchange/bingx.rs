@@ -16,9 +16,10 @@ pub(super) const SPOT: Protocol = Protocol {
         channels: &Channel::ALL,
     }],
     // A list in `dataType` is ignored in silence.
-    subscribe: |it| {
+    request: |it| {
         let topic = it.topics.first().map(topic);
-        json!({ "id": it.id.to_string(), "reqType": "sub", "dataType": topic }).to_string()
+        let kind = it.op.or("sub", "unsub");
+        json!({ "id": it.id.to_string(), "reqType": kind, "dataType": topic }).to_string()
     },
     topic,
     decode,
@@ -39,7 +40,8 @@ pub(super) const SPOT: Protocol = Protocol {
         connect_every: Duration::from_millis(500),
     },
     // The server pings, in its own words, every 5 s.
-    quirks: Quirks { decode_binary, timestamp: true, ..Quirks::NONE },
+    // Frames may hold trades that earlier ones held.
+    quirks: Quirks { decode_binary, repeats_trades: true, timestamp: true, ..Quirks::NONE },
 };
 
 pub(super) const PERP: Protocol = Protocol {

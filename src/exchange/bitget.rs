@@ -11,7 +11,7 @@ pub(super) const SPOT: Protocol = Protocol {
         address: Address::Fixed("wss://ws.bitget.com/v2/ws/public"),
         channels: &Channel::ALL,
     }],
-    subscribe: |it| subscribe(it, "SPOT"),
+    request: |it| request(it, "SPOT"),
     topic: |it| topic(it, "SPOT"),
     decode,
     rest: Rest {
@@ -35,6 +35,8 @@ pub(super) const SPOT: Protocol = Protocol {
     quirks: Quirks {
         // The venue closes a connection that has not pinged for two minutes, whatever flows.
         ping: Some(Ping { every: Duration::from_secs(20), text: |_| "ping".into() }),
+        // Each subscription begins with the latest trades.
+        repeats_trades: true,
         ..Quirks::NONE
     },
 };
@@ -42,7 +44,7 @@ pub(super) const SPOT: Protocol = Protocol {
 pub(super) const PERP: Protocol = Protocol {
     venue: Venue::new(Exchange::Bitget, Market::Perp),
     // A symbol of another product is accepted and stays silent.
-    subscribe: |it| subscribe(it, "USDT-FUTURES"),
+    request: |it| request(it, "USDT-FUTURES"),
     topic: |it| topic(it, "USDT-FUTURES"),
     rest: Rest {
         instruments: "/api/v2/mix/market/contracts?productType=USDT-FUTURES",
@@ -63,10 +65,10 @@ fn topic(it: &Topic<'_>, product: &str) -> String {
     format!("instType:{product},channel:{},instId:{}", channel(it.channel), it.symbol)
 }
 
-fn subscribe(request: &Request<'_>, product: &str) -> String {
+fn request(it: &Request<'_>, product: &str) -> String {
     let arg = |it: &Topic<'_>| json!({ "instType": product, "channel": channel(it.channel), "instId": it.symbol });
-    let args: Vec<_> = request.topics.iter().map(arg).collect();
-    json!({ "op": "subscribe", "args": args }).to_string()
+    let args: Vec<_> = it.topics.iter().map(arg).collect();
+    json!({ "op": it.op.or("subscribe", "unsubscribe"), "args": args }).to_string()
 }
 
 #[derive(Deserialize)]
@@ -140,7 +142,8 @@ fn decode_json(frame: Frame<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
             each(data, |it| print(symbol, &it, inbox))?;
         }
         (None, Some(other), _, Some(_)) => inbox.ignore(other),
-        (Some("subscribe" | "unsubscribe"), ..) => inbox.notice(Notice::Accepted(subject())),
+        (Some("subscribe"), ..) => inbox.notice(Notice::Accepted(subject())),
+        (Some("unsubscribe"), ..) => inbox.notice(Notice::Unsubscribed),
         (Some("error"), ..) => {
             let subject = subject();
             let (code, said) = (frame.code.unwrap_or_default().0, frame.msg.unwrap_or_default().0);

@@ -11,9 +11,10 @@ pub(super) const SPOT: Protocol = Protocol {
         address: Address::Fixed("wss://stream.bybit.com/v5/public/spot"),
         channels: &Channel::ALL,
     }],
-    subscribe: |it| {
+    request: |it| {
         let args: Vec<_> = it.topics.iter().map(topic).collect();
-        json!({ "req_id": it.id.to_string(), "op": "subscribe", "args": args }).to_string()
+        let op = it.op.or("subscribe", "unsubscribe");
+        json!({ "req_id": it.id.to_string(), "op": op, "args": args }).to_string()
     },
     topic,
     decode,
@@ -130,7 +131,8 @@ fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
     inbox.notice(match (frame.op.as_ref().map(|it| &*it.0), frame.success) {
         // The answer to a ping is called "ping" here and "pong" there.
         (Some("ping" | "pong"), _) => Notice::Pong,
-        (Some("subscribe" | "unsubscribe"), Some(true)) => Notice::Accepted(subject),
+        (Some("subscribe"), Some(true)) => Notice::Accepted(subject),
+        (Some("unsubscribe"), Some(true)) => Notice::Unsubscribed,
         (Some(_), Some(false)) => Notice::Refused { subject, reason: said.into_owned() },
         _ => Notice::Unknown,
     });

@@ -11,7 +11,7 @@ pub(super) const SPOT: Protocol = Protocol {
         address: Address::Fixed("wss://api.gateio.ws/ws/v4/"),
         channels: &Channel::ALL,
     }],
-    subscribe: |it| subscribe(it, spot_channel),
+    request: |it| request(it, spot_channel),
     topic: |it| format!("{}:{}", spot_channel(it.channel), it.symbol),
     decode,
     rest: Rest {
@@ -38,7 +38,7 @@ pub(super) const PERP: Protocol = Protocol {
         address: Address::Fixed("wss://fx-ws.gateio.ws/v4/ws/usdt"),
         channels: &Channel::ALL,
     }],
-    subscribe: |it| subscribe(it, perp_channel),
+    request: |it| request(it, perp_channel),
     topic: |it| format!("{}:{}", perp_channel(it.channel), it.symbol),
     rest: Rest {
         instruments: "/api/v4/futures/usdt/contracts",
@@ -79,14 +79,14 @@ fn perp_channel(it: Channel) -> &'static str {
 }
 
 /// A request that names one unknown symbol is refused as a whole.
-fn subscribe(request: &Request<'_>, name: fn(Channel) -> &'static str) -> String {
-    let channel = request.topics.first().map(|it| name(it.channel));
-    let payload: Vec<_> = request.topics.iter().map(|it| it.symbol).collect();
+fn request(it: &Request<'_>, name: fn(Channel) -> &'static str) -> String {
+    let channel = it.topics.first().map(|it| name(it.channel));
+    let payload: Vec<_> = it.topics.iter().map(|it| it.symbol).collect();
     json!({
-        "time": request.time,
-        "id": request.id,
+        "time": it.time,
+        "id": it.id,
         "channel": channel,
-        "event": "subscribe",
+        "event": it.op.or("subscribe", "unsubscribe"),
         "payload": payload,
     })
     .to_string()

@@ -35,7 +35,16 @@ struct Entry {
     contract_size: f64,
     bid: Option<Level>,
     ask: Option<Level>,
-    last: [Option<Nanos>; Channel::ALL.len()],
+    seen: [Option<Seen>; Channel::ALL.len()],
+}
+
+/// How one channel of an instrument has delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// When its last data came.
+    pub last: Nanos,
+    /// The longest time between two of its data, in nanoseconds.
+    pub longest_pause: i64,
 }
 
 /// A frame that is not market data.
@@ -43,6 +52,8 @@ struct Entry {
 pub enum Notice {
     /// A request, or one topic of it, was accepted.
     Accepted(Subject),
+    /// A subscription has ended as we asked.
+    Unsubscribed,
     /// A request, or one topic of it, was refused.
     Refused {
         /// What was refused.
@@ -143,10 +154,10 @@ impl Inbox {
         self.by_symbol.get(symbol).copied()
     }
 
-    /// When the last data of `channel` came for the instrument at `place`.
+    /// How `channel` of the instrument at `place` has delivered so far, if it has.
     #[must_use]
-    pub fn last(&self, place: usize, channel: Channel) -> Option<Nanos> {
-        self.entries[place].last[channel as usize]
+    pub fn seen(&self, place: usize, channel: Channel) -> Option<Seen> {
+        self.entries[place].seen[channel as usize]
     }
 
     /// A whole quote.
@@ -220,14 +231,16 @@ impl Inbox {
             return None;
         };
         let entry = &mut self.entries[place];
-        entry.last[channel as usize] = Some(self.ts_recv);
+        let seen = &mut entry.seen[channel as usize];
+        let pause = seen.map_or(0, |it| (self.ts_recv.0 - it.last.0).max(it.longest_pause));
+        *seen = Some(Seen { last: self.ts_recv, longest_pause: pause });
         Some(entry)
     }
 }
 
 impl Entry {
     fn new(instrument: InstrumentId, contract_size: f64) -> Self {
-        Self { instrument, contract_size, bid: None, ask: None, last: [None; 2] }
+        Self { instrument, contract_size, bid: None, ask: None, seen: [None; 2] }
     }
 
     fn in_base_units(&self, level: Option<Level>) -> Result<Option<Level>, DecodeError> {

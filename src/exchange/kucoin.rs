@@ -12,7 +12,7 @@ pub(super) const SPOT: Protocol = Protocol {
         address: Address::Fetched { post: "/api/v1/bullet-public", read: read_address },
         channels: &Channel::ALL,
     }],
-    subscribe: |it| subscribe(it, spot_channel),
+    request: |it| request(it, spot_channel),
     topic: |it| format!("{}:{}", spot_channel(it.channel), it.symbol),
     decode,
     rest: Rest {
@@ -46,7 +46,7 @@ pub(super) const SPOT: Protocol = Protocol {
 
 pub(super) const PERP: Protocol = Protocol {
     venue: Venue::new(Exchange::Kucoin, Market::Perp),
-    subscribe: |it| subscribe(it, perp_channel),
+    request: |it| request(it, perp_channel),
     topic: |it| format!("{}:{}", perp_channel(it.channel), it.symbol),
     rest: Rest {
         url: "https://api-futures.kucoin.com",
@@ -77,12 +77,12 @@ fn perp_channel(it: Channel) -> &'static str {
     }
 }
 
-fn subscribe(request: &Request<'_>, name: fn(Channel) -> &'static str) -> String {
-    let channel = request.topics.first().map_or("", |it| name(it.channel));
-    let symbols: Vec<_> = request.topics.iter().map(|it| it.symbol).collect();
+fn request(it: &Request<'_>, name: fn(Channel) -> &'static str) -> String {
+    let channel = it.topics.first().map_or("", |it| name(it.channel));
+    let symbols: Vec<_> = it.topics.iter().map(|it| it.symbol).collect();
     json!({
-        "id": request.id.to_string(),
-        "type": "subscribe",
+        "id": it.id.to_string(),
+        "type": it.op.or("subscribe", "unsubscribe"),
         "topic": format!("{channel}:{}", symbols.join(",")),
         "privateChannel": false,
         "response": true,

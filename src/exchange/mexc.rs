@@ -17,9 +17,10 @@ pub(super) const SPOT: Protocol = Protocol {
         address: Address::Fixed("wss://wbs-api.mexc.com/ws"),
         channels: &Channel::ALL,
     }],
-    subscribe: |it| {
+    request: |it| {
         let params: Vec<_> = it.topics.iter().map(spot_topic).collect();
-        json!({ "method": "SUBSCRIPTION", "params": params, "id": it.id }).to_string()
+        let method = it.op.or("SUBSCRIPTION", "UNSUBSCRIPTION");
+        json!({ "method": method, "params": params, "id": it.id }).to_string()
     },
     topic: spot_topic,
     decode: decode_answer,
@@ -54,7 +55,7 @@ pub(super) const PERP: Protocol = Protocol {
         address: Address::Fixed("wss://contract.mexc.com/edge"),
         channels: &Channel::ALL,
     }],
-    subscribe: subscribe_perp,
+    request: perp_request,
     topic: |it| format!("{}:{}", perp_method(it.channel), it.symbol),
     decode,
     rest: Rest {
@@ -98,15 +99,16 @@ fn perp_method(it: Channel) -> &'static str {
     }
 }
 
-fn subscribe_perp(request: &Request<'_>) -> String {
-    let Some(&Topic { channel, symbol }) = request.topics.first() else { return String::new() };
+fn perp_request(it: &Request<'_>) -> String {
+    let Some(&Topic { channel, symbol }) = it.topics.first() else { return String::new() };
     let param = match channel {
         // There is no channel for the best levels alone.
         Channel::Quotes => json!({ "symbol": symbol, "limit": 5 }),
         // Every trade, where the venue would merge them.
         Channel::Trades => json!({ "symbol": symbol, "compress": false }),
     };
-    json!({ "method": perp_method(channel), "param": param }).to_string()
+    let method = format!("{}{}", it.op.or("", "un"), perp_method(channel));
+    json!({ "method": method, "param": param }).to_string()
 }
 
 /// The largest frame of the streams we use is a few KiB. A message that is written by the rules but
@@ -310,6 +312,7 @@ fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
             })?;
         }
         ("pong", ..) => inbox.notice(Notice::Pong),
+        (it, ..) if it.starts_with("rs.unsub") => inbox.notice(Notice::Unsubscribed),
         (it, ..) if it.starts_with("rs.") => {
             let subject = Subject::Unnamed;
             inbox.notice(match said {

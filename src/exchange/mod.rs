@@ -17,7 +17,7 @@ pub mod wire;
 
 use std::time::Duration;
 
-pub use self::inbox::{Inbox, Notice, Subject, Update};
+pub use self::inbox::{Inbox, Notice, Seen, Subject, Update};
 use crate::market::{Channel, Venue};
 
 /// Every venue there is code for.
@@ -54,7 +54,7 @@ pub struct Protocol {
     /// Where to connect, and what each address carries. Together they carry every channel.
     pub endpoints: &'static [Endpoint],
     /// The frame that makes a request; the venue's answer names its id, if anything.
-    pub subscribe: fn(&Request<'_>) -> String,
+    pub request: fn(&Request<'_>) -> String,
     /// How the venue spells one topic; refusals quote it.
     pub topic: fn(&Topic<'_>) -> String,
     /// Reads one text frame into events, acknowledgements and notices.
@@ -90,11 +90,31 @@ pub enum Address {
     },
 }
 
-/// A subscription, as it is asked for.
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Op {
+    Subscribe,
+    Unsubscribe,
+}
+
+impl Op {
+    /// The venue's word for it.
+    const fn or<T: Copy>(self, subscribe: T, unsubscribe: T) -> T {
+        match self {
+            Op::Subscribe => subscribe,
+            Op::Unsubscribe => unsubscribe,
+        }
+    }
+}
+
+/// A request to subscribe, or to end that.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// Counts from 1 on each connection.
     pub id: u64,
+    /// What of the two it is.
+    pub op: Op,
     /// When it is made, in Unix seconds.
     pub time: i64,
     /// What it is for: at least one, and no more than [`Limits`] allows.
@@ -170,6 +190,8 @@ pub struct Quirks {
     /// What the client must send at least this often, for venues that want more than WebSocket
     /// pings.
     pub ping: Option<Ping>,
+    /// Whether trades come more than once, on subscribe or later.
+    pub repeats_trades: bool,
     /// Whether nothing may be sent before the venue's [`Notice::Welcome`].
     pub greeting: bool,
     /// Reads one binary frame.
@@ -193,6 +215,7 @@ impl Quirks {
     /// A venue without quirks.
     pub const NONE: Quirks = Quirks {
         ping: None,
+        repeats_trades: false,
         greeting: false,
         decode_binary: |_, _| Err(DecodeError::Value("a binary frame")),
         headers: &[],

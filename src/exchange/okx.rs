@@ -12,10 +12,11 @@ pub(super) const SPOT: Protocol = Protocol {
         address: Address::Fixed("wss://ws.okx.com/ws/v5/public"),
         channels: &Channel::ALL,
     }],
-    subscribe: |it| {
+    request: |it| {
         let arg = |it: &Topic<'_>| json!({ "channel": channel(it.channel), "instId": it.symbol });
         let args: Vec<_> = it.topics.iter().map(arg).collect();
-        json!({ "id": it.id.to_string(), "op": "subscribe", "args": args }).to_string()
+        let op = it.op.or("subscribe", "unsubscribe");
+        json!({ "id": it.id.to_string(), "op": op, "args": args }).to_string()
     },
     topic: |it| format!("{},instId:{}", channel(it.channel), it.symbol),
     decode,
@@ -38,6 +39,8 @@ pub(super) const SPOT: Protocol = Protocol {
     quirks: Quirks {
         // The venue closes a connection it has not heard from for 30 s.
         ping: Some(Ping { every: Duration::from_secs(20), text: |_| "ping".into() }),
+        // Whether a subscription begins with old trades is not documented.
+        repeats_trades: true,
         ..Quirks::NONE
     },
 };
@@ -126,7 +129,8 @@ fn decode_json(frame: Frame<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
             each(data, |it| print(symbol, &it, inbox))?;
         }
         (None, Some(other), _, Some(_)) => inbox.ignore(other),
-        (Some("subscribe" | "unsubscribe"), Some(name), Some(symbol), _) => {
+        (Some("unsubscribe"), ..) => inbox.notice(Notice::Unsubscribed),
+        (Some("subscribe"), Some(name), Some(symbol), _) => {
             inbox.notice(Notice::Accepted(match name {
                 "bbo-tbt" => Subject::Topic(Channel::Quotes, symbol.to_owned()),
                 "trades" => Subject::Topic(Channel::Trades, symbol.to_owned()),

@@ -7,6 +7,7 @@ mod backoff;
 pub mod discovery;
 pub mod http;
 pub mod plan;
+mod recent;
 pub mod roster;
 pub mod session;
 pub mod sinks;
@@ -29,6 +30,7 @@ use tungstenite::{Message, error::ProtocolError};
 pub use self::{backoff::Backoff, socket::now, target::Target};
 use self::{
     http::{Client, HttpError},
+    recent::Recent,
     roster::Known,
     session::{Outgoing, Patience, Session, Verdict},
     sinks::Sinks,
@@ -195,8 +197,9 @@ impl Disconnect {
 /// Keeps `feed` connected until the program stops.
 pub fn run(feed: &Feed, shared: &Shared<'_>) {
     let mut backoff = Backoff::default();
+    let mut recent = Recent::default();
     while shared.gate.pass(shared.stop) {
-        let (ended, had_data) = live(feed, shared);
+        let (ended, had_data) = live(feed, shared, &mut recent);
         if matches!(ended, Disconnect::Stopped | Disconnect::Connect(ConnectError::Stopped)) {
             return;
         }
@@ -213,7 +216,7 @@ pub fn run(feed: &Feed, shared: &Shared<'_>) {
 }
 
 /// One connection, from connect to its end; says whether good data came over it.
-fn live(feed: &Feed, shared: &Shared<'_>) -> (Disconnect, bool) {
+fn live(feed: &Feed, shared: &Shared<'_>, recent: &mut Recent) -> (Disconnect, bool) {
     let conn = ConnId(shared.conn_ids.fetch_add(1, Ordering::Relaxed));
     let socket = match connect(feed, shared, conn) {
         Ok(socket) => socket,
@@ -232,6 +235,7 @@ fn live(feed: &Feed, shared: &Shared<'_>) -> (Disconnect, bool) {
     let mut connection = Connection {
         feed,
         shared,
+        recent,
         socket,
         session,
         version,
@@ -259,6 +263,7 @@ fn connect(feed: &Feed, shared: &Shared<'_>, conn: ConnId) -> Result<Socket, Dis
 struct Connection<'a> {
     feed: &'a Feed,
     shared: &'a Shared<'a>,
+    recent: &'a mut Recent,
     socket: Socket,
     session: Session,
     /// Of the assignment that the session has.
@@ -277,6 +282,7 @@ struct Tally {
     bytes: u64,
     quotes: u64,
     trades: u64,
+    repeated: u64,
     decode_errors: u64,
     unknown_frames: u64,
 }
@@ -317,6 +323,9 @@ impl Connection<'_> {
             Message::Frame(_) => {}
         }
         let events = self.session.events();
+        if self.feed.protocol.quirks.repeats_trades {
+            self.tally.repeated += self.recent.drop_repeated(events);
+        }
         for event in &*events {
             match event {
                 Event::Quote(_) => self.tally.quotes += 1,
@@ -341,7 +350,7 @@ impl Connection<'_> {
         self.count();
         if self.next_states_at <= now {
             self.next_states_at = now + COUNT_STATES_EVERY;
-            self.report_states(self.session.states());
+            self.report_states(self.session.states(socket::now()));
         }
         if self.shared.stop.requested() {
             self.socket.close();
@@ -354,8 +363,8 @@ impl Connection<'_> {
         }
         self.session.tick(now, socket::now())?;
         self.send()?;
-        for it in self.session.refusals() {
-            log::warn!("{}: {} was refused: {}", self.feed.name, it.topic, it.reason);
+        for it in self.session.reports() {
+            log::warn!("{}: {} {}", self.feed.name, it.topic, it.what);
         }
         let idle = self.session.idle(now);
         self.socket.set_patience(idle).map_err(tungstenite::Error::Io)?;
@@ -367,6 +376,7 @@ impl Connection<'_> {
         to.messages.inc_by(it.messages);
         to.quotes.inc_by(it.quotes);
         to.trades.inc_by(it.trades);
+        to.repeated_trades.inc_by(it.repeated);
         to.bytes.inc_by(self.socket.bytes() - it.bytes);
         to.decode_errors.inc_by(self.session.decode_errors - it.decode_errors);
         to.unknown_frames.inc_by(self.session.unknown_frames - it.unknown_frames);

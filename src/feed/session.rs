@@ -10,10 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use super::subscriptions::Refusal;
+pub use super::subscriptions::Report;
 use super::{roster::Known, subscriptions::Subscriptions};
 use crate::{
-    exchange::{DecodeError, Inbox, Notice, Protocol},
+    exchange::{DecodeError, Inbox, Notice, Protocol, Seen},
     market::{Channel, ConnId, Event, Nanos},
     metrics::SubscriptionState,
 };
@@ -173,9 +173,9 @@ impl Session {
         self.out.pop_front()
     }
 
-    /// What has been refused since the last call.
-    pub fn refusals(&mut self) -> Vec<Refusal> {
-        self.subscriptions.refusals()
+    /// What the operator should hear of, since the last call.
+    pub fn reports(&mut self) -> Vec<Report> {
+        self.subscriptions.reports()
     }
 
     /// Whether good data has come over this connection.
@@ -186,8 +186,10 @@ impl Session {
 
     /// How many topics are in each state, in the order of [`SubscriptionState::ALL`].
     #[must_use]
-    pub fn states(&self) -> [i64; SubscriptionState::ALL.len()] {
-        self.subscriptions.states(|place, channel| self.inbox.last(place, channel).is_some())
+    pub fn states(&self, time: Nanos) -> [i64; SubscriptionState::ALL.len()] {
+        self.subscriptions.states(|place, channel| {
+            self.inbox.seen(place, channel).map(|it| activity(it, time, self.patience.stale_after))
+        })
     }
 
     /// Lets time pass: puts due requests and pings into [`outgoing`](Self::outgoing). Some of them
@@ -212,11 +214,22 @@ impl Session {
         }
         if self.next_sweep_at <= now {
             self.next_sweep_at = now + SWEEP_EVERY;
-            let inbox = &self.inbox;
-            self.subscriptions.sweep(now, |place, channel| inbox.last(place, channel).is_some());
+            self.sweep(now, time);
         }
         self.out.extend(self.subscriptions.ask(now, time.seconds()).map(Outgoing::Text));
         Ok(())
+    }
+
+    fn sweep(&mut self, now: Instant, time: Nanos) {
+        let (inbox, stale_after) = (&self.inbox, self.patience.stale_after);
+        self.subscriptions.sweep(now, |place, channel| inbox.seen(place, channel).is_some());
+        // While nothing comes at all, it is the connection that is mute.
+        if now.saturating_duration_since(self.last_data) < stale_after {
+            self.subscriptions.resubscribe(now, |place, channel| {
+                let seen = inbox.seen(place, channel);
+                seen.map(|it| activity(it, time, stale_after)) == Some(SubscriptionState::Stale)
+            });
+        }
     }
 
     /// How long until there may be something to do, whatever the peer sends.
@@ -292,8 +305,22 @@ impl Session {
             Notice::Ping(reply) => self.out.push_back(Outgoing::Text(reply)),
             Notice::Closing(why) => self.verdict = Some(Verdict::Closing(why)),
             Notice::Unlisted(_) | Notice::Unknown => self.unknown_frames += 1,
-            Notice::Pong | Notice::Ignored(_) => {}
+            Notice::Pong | Notice::Unsubscribed | Notice::Ignored(_) => {}
         }
+    }
+}
+
+/// How a topic that has had data is doing: one whose silence is longer than `stale_after`, and than
+/// anything that is usual for it, is stale.
+fn activity(seen: Seen, time: Nanos, stale_after: Duration) -> SubscriptionState {
+    let pause = Duration::from_nanos((time.0 - seen.last.0).max(0).unsigned_abs());
+    let usual = Duration::from_nanos(seen.longest_pause.max(0).unsigned_abs());
+    if pause <= stale_after {
+        SubscriptionState::Delivering
+    } else if pause <= usual * PAUSES_TO_MUTE {
+        SubscriptionState::Quiet
+    } else {
+        SubscriptionState::Stale
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    exchange::{Protocol, Request, Subject, Topic},
+    exchange::{Op, Protocol, Request, Subject, Topic},
     market::Channel,
     metrics::SubscriptionState,
 };
@@ -18,6 +18,8 @@ const ATTEMPTS_MAX: u8 = 3;
 /// A topic that was refused, or never answered for, is asked for again after this: what is not
 /// listed today may be tomorrow.
 const LATE_RETRY: Duration = Duration::from_mins(10);
+/// One topic that has gone mute is asked for anew this often: at two requests each, 360 an hour.
+const RESUBSCRIBE_EVERY: Duration = Duration::from_secs(20);
 
 /// The topics of one connection.
 #[derive(Debug)]
@@ -26,21 +28,22 @@ pub(super) struct Subscriptions {
     topics: Vec<Subscription>,
     /// What is yet to be asked for, each entry in one request. What is asked for again are parts
     /// of earlier requests, and so within the same limits.
-    to_ask: VecDeque<Vec<usize>>,
+    to_ask: VecDeque<(Op, Vec<usize>)>,
     /// What has been asked for and not been answered for, by request.
     asked: BTreeMap<u64, Asked>,
     last_request: u64,
     next_request_at: Instant,
-    refusals: Vec<Refusal>,
+    next_resubscribe_at: Instant,
+    reports: Vec<Report>,
 }
 
 /// Something the operator should hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// What was refused, as the venue spells it.
+pub struct Report {
+    /// What it is about, as the venue spells it.
     pub topic: String,
-    /// The venue's words.
-    pub reason: String,
+    /// What has become of it.
+    pub what: String,
 }
 
 #[derive(Debug)]
@@ -51,6 +54,8 @@ struct Subscription {
     symbol: String,
     state: State,
     attempts: u8,
+    /// When it was last asked for anew because it had gone mute.
+    resubscribed: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,13 +87,14 @@ impl Subscriptions {
         let topics: Vec<_> = symbols.enumerate().flat_map(of).collect();
         let all: Vec<_> = (0..topics.len()).collect();
         Self {
-            to_ask: requests(protocol, &topics, &all).collect(),
+            to_ask: requests(protocol, &topics, &all).map(|it| (Op::Subscribe, it)).collect(),
             protocol,
             topics,
             asked: BTreeMap::new(),
             last_request: 0,
             next_request_at: now,
-            refusals: Vec::new(),
+            next_resubscribe_at: now,
+            reports: Vec::new(),
         }
     }
 
@@ -97,25 +103,54 @@ impl Subscriptions {
         let first = self.topics.len();
         self.topics.extend(channels.iter().map(|&it| Subscription::new(place, symbol, it)));
         let new: Vec<_> = (first..self.topics.len()).collect();
-        self.to_ask.extend(requests(self.protocol, &self.topics, &new));
+        let requests = requests(self.protocol, &self.topics, &new);
+        self.to_ask.extend(requests.map(|it| (Op::Subscribe, it)));
     }
 
-    /// Forgets an instrument: it is neither asked for nor expected any more.
+    /// Ends the subscriptions to an instrument: they are not expected to deliver any more.
     pub(super) fn remove(&mut self, place: usize) {
-        for it in self.topics.iter_mut().filter(|it| it.place == place) {
+        let mut asked = Vec::new();
+        for (n, it) in self.topics.iter_mut().enumerate().filter(|(_, it)| it.place == place) {
+            if 0 < it.attempts && it.state != State::Removed {
+                asked.push(n);
+            }
             it.state = State::Removed;
         }
         let topics = &self.topics;
         let stays = |it: &usize| topics[*it].state != State::Removed;
-        self.to_ask.iter_mut().for_each(|it| it.retain(stays));
-        self.to_ask.retain(|it| !it.is_empty());
-        self.asked.values_mut().for_each(|it| it.topics.retain(stays));
+        for (_, request) in &mut self.to_ask {
+            request.retain(stays);
+        }
+        self.to_ask.retain(|(_, it)| !it.is_empty());
+        for request in self.asked.values_mut() {
+            request.topics.retain(stays);
+        }
         self.asked.retain(|_, it| !it.topics.is_empty());
+        let requests = requests(self.protocol, &self.topics, &asked);
+        self.to_ask.extend(requests.map(|it| (Op::Unsubscribe, it)));
     }
 
-    /// What has been refused since the last call.
-    pub(super) fn refusals(&mut self) -> Vec<Refusal> {
-        std::mem::take(&mut self.refusals)
+    /// Asks anew, alone, for a topic that was active and has gone mute: now and then one, since a
+    /// venue counts requests.
+    pub(super) fn resubscribe(&mut self, now: Instant, is_stale: impl Fn(usize, Channel) -> bool) {
+        if now < self.next_resubscribe_at {
+            return;
+        }
+        let rested = |it: &Subscription| it.resubscribed.is_none_or(|at| at + LATE_RETRY <= now);
+        let stale = |it: &Subscription| {
+            it.state == State::Acknowledged && rested(it) && is_stale(it.place, it.channel)
+        };
+        let Some(topic) = self.topics.iter().position(stale) else { return };
+        self.next_resubscribe_at = now + RESUBSCRIBE_EVERY;
+        self.topics[topic].resubscribed = Some(now);
+        self.to_ask.push_back((Op::Unsubscribe, vec![topic]));
+        self.to_ask.push_back((Op::Subscribe, vec![topic]));
+        self.report(topic, "has gone mute; asked for again");
+    }
+
+    /// What the operator should hear of, since the last call.
+    pub(super) fn reports(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.reports)
     }
 
     /// Whether data can be expected: not when all topics have been refused.
@@ -123,20 +158,21 @@ impl Subscriptions {
         self.topics.iter().any(|it| !matches!(it.state, State::Refused { .. } | State::Removed))
     }
 
-    /// How many topics are in each state, in the order of [`SubscriptionState::ALL`].
+    /// How many topics are in each state, in the order of [`SubscriptionState::ALL`]; `activity`
+    /// says it of those that have had data.
     pub(super) fn states(
         &self,
-        delivers: impl Fn(usize, Channel) -> bool,
+        activity: impl Fn(usize, Channel) -> Option<SubscriptionState>,
     ) -> [i64; SubscriptionState::ALL.len()] {
         let mut counts = [0; SubscriptionState::ALL.len()];
         for it in &self.topics {
-            let state = match it.state {
+            let answered = match it.state {
                 State::Removed => continue,
-                _ if delivers(it.place, it.channel) => SubscriptionState::Delivering,
                 State::Requested | State::Unanswered { .. } => SubscriptionState::Requested,
                 State::Acknowledged => SubscriptionState::Acknowledged,
                 State::Refused { .. } => SubscriptionState::Refused,
             };
+            let state = activity(it.place, it.channel).unwrap_or(answered);
             counts[state as usize] += 1;
         }
         counts
@@ -152,15 +188,17 @@ impl Subscriptions {
         if now < self.next_request_at {
             return None;
         }
-        let topics = self.to_ask.pop_front()?;
+        let (op, topics) = self.to_ask.pop_front()?;
         self.last_request += 1;
-        for &topic in &topics {
-            self.topics[topic].attempts += 1;
-        }
         let named: Vec<_> = topics.iter().map(|&it| self.topics[it].as_topic()).collect();
-        let request = Request { id: self.last_request, time, topics: &named };
-        let text = (self.protocol.subscribe)(&request);
-        self.asked.insert(self.last_request, Asked { topics, sent: now });
+        let request = Request { id: self.last_request, op, time, topics: &named };
+        let text = (self.protocol.request)(&request);
+        if op == Op::Subscribe {
+            for &topic in &topics {
+                self.topics[topic].attempts = self.topics[topic].attempts.saturating_add(1);
+            }
+            self.asked.insert(self.last_request, Asked { topics, sent: now });
+        }
         self.next_request_at = now + self.protocol.limits.request_every;
         Some(text)
     }
@@ -180,7 +218,7 @@ impl Subscriptions {
         let topics = self.answered(quoted.as_ref().unwrap_or(subject));
         if let [only] = topics[..] {
             self.topics[only].state = State::Refused { retry_at: now + LATE_RETRY };
-            return self.report(only, reason);
+            return self.report(only, &format!("was refused: {reason}"));
         }
         let parted = |name: fn(&Self, usize) -> String| -> (Vec<usize>, Vec<usize>) {
             topics.iter().partition(|&&it| quotes(reason, &name(self, it)))
@@ -192,10 +230,11 @@ impl Subscriptions {
         if named.is_empty() || others.is_empty() {
             let (first, second) = topics.split_at(topics.len() / 2);
             let halves = [first.to_vec(), second.to_vec()];
-            self.to_ask.extend(halves.into_iter().filter(|it| !it.is_empty()));
+            let halves = halves.into_iter().filter(|it| !it.is_empty());
+            self.to_ask.extend(halves.map(|it| (Op::Subscribe, it)));
         } else {
-            self.to_ask.push_back(others);
-            self.to_ask.extend(named.into_iter().map(|it| vec![it]));
+            self.to_ask.push_back((Op::Subscribe, others));
+            self.to_ask.extend(named.into_iter().map(|it| (Op::Subscribe, vec![it])));
         }
     }
 
@@ -213,7 +252,7 @@ impl Subscriptions {
             if retry_at <= now {
                 it.state = State::Requested;
                 it.attempts = 0;
-                self.to_ask.push_back(vec![n]);
+                self.to_ask.push_back((Op::Subscribe, vec![n]));
             }
         }
     }
@@ -233,11 +272,11 @@ impl Subscriptions {
                 again.push(topic);
             } else {
                 it.state = State::Unanswered { retry_at: now + LATE_RETRY };
-                self.report(topic, "no answer");
+                self.report(topic, "has not been answered for");
             }
         }
         if !again.is_empty() {
-            self.to_ask.push_back(again);
+            self.to_ask.push_back((Op::Subscribe, again));
         }
     }
 
@@ -275,8 +314,8 @@ impl Subscriptions {
         (self.protocol.topic)(&self.topics[topic].as_topic())
     }
 
-    fn report(&mut self, topic: usize, reason: &str) {
-        self.refusals.push(Refusal { topic: self.name(topic), reason: reason.to_owned() });
+    fn report(&mut self, topic: usize, what: &str) {
+        self.reports.push(Report { topic: self.name(topic), what: what.to_owned() });
     }
 }
 
@@ -307,7 +346,14 @@ fn requests(
 
 impl Subscription {
     fn new(place: usize, symbol: &str, channel: Channel) -> Self {
-        Self { place, channel, symbol: symbol.to_owned(), state: State::Requested, attempts: 0 }
+        Self {
+            place,
+            channel,
+            symbol: symbol.to_owned(),
+            state: State::Requested,
+            attempts: 0,
+            resubscribed: None,
+        }
     }
 
     fn as_topic(&self) -> Topic<'_> {

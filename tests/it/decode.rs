@@ -12,7 +12,7 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use spread_aggregator::{
-    exchange::{ALL, Inbox, Protocol, Request, Topic},
+    exchange::{ALL, Inbox, Op, Protocol, Request, Topic},
     json::Object,
     market::{Channel, ConnId, Instrument, Nanos},
     registry::Registry,
@@ -147,8 +147,8 @@ fn lists(protocol: &Protocol, out: &mut String) -> Vec<Instrument> {
         [topics, Vec::new()]
     };
     for topics in requests.iter().flat_map(|it| it.chunks(protocol.limits.topics_per_request)) {
-        let request = Request { id: 7, time: 1_795_435_200, topics };
-        writeln!(out, "> {}", (protocol.subscribe)(&request)).unwrap();
+        let request = Request { id: 7, op: Op::Subscribe, time: 1_795_435_200, topics };
+        writeln!(out, "> {}", (protocol.request)(&request)).unwrap();
     }
     let instrument = |it: spread_aggregator::exchange::Listing| Instrument {
         venue: protocol.venue,

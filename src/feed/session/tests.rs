@@ -4,14 +4,14 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::*;
 use crate::{
-    exchange::{self, ALL, Ping},
+    exchange::{self, ALL, Address, Endpoint, Ping},
     market::{Exchange, Instrument, InstrumentId, Market, Venue},
 };
 
 const PATIENCE: Patience =
     Patience { heartbeat_timeout: Duration::from_secs(30), stale_after: Duration::from_mins(2) };
 
-/// 2026-11-23T12:00:00Z, whatever the time.
+/// When each test begins: 2026-11-23T12:00:00Z.
 const NOON: Nanos = Nanos(1_795_435_200_000_000_000);
 
 /// A session and its clock.
@@ -52,14 +52,14 @@ impl Bench {
         let mut sent = Vec::new();
         while self.now < end {
             self.now += Duration::from_millis(50);
-            self.session.tick(self.now, NOON)?;
+            self.session.tick(self.now, self.time())?;
             sent.extend(std::iter::from_fn(|| self.session.outgoing()));
         }
         Ok(sent)
     }
 
     fn hear(&mut self, text: &str) {
-        self.session.on_text(text, Nanos(1), self.now);
+        self.session.on_text(text, self.time(), self.now);
     }
 
     fn requests(&mut self, seconds: f64) -> Vec<String> {
@@ -73,8 +73,21 @@ impl Bench {
         sent.into_iter().filter_map(text).collect()
     }
 
+    /// The wall clock, which goes as the other one does.
+    fn time(&self) -> Nanos {
+        let elapsed = i64::try_from((self.now - self.start).as_nanos()).expect("a short test");
+        Nanos(NOON.0 + elapsed)
+    }
+
+    /// Topics requested, acknowledged, delivering and refused.
     fn states(&self) -> [i64; 4] {
-        self.session.states()
+        use SubscriptionState::{Acknowledged, Delivering, Refused, Requested};
+        let all = self.session.states(self.time());
+        [Requested, Acknowledged, Delivering, Refused].map(|it| all[it as usize])
+    }
+
+    fn count(&self, state: SubscriptionState) -> i64 {
+        self.session.states(self.time())[state as usize]
     }
 
     fn elapsed(&self) -> f64 {
@@ -171,7 +184,7 @@ fn a_refused_symbol_stands_alone_and_the_others_are_asked_for_again() {
     assert!(again[1].contains(r#"["orderbook.1.NOUSDT"]"#), "{}", again[1]);
     it.hear(r#"{"success":true,"ret_msg":"subscribe","req_id":"2","op":"subscribe"}"#);
     it.hear(r#"{"success":false,"ret_msg":"error:handler not found,topic:orderbook.1.NOUSDT","req_id":"3","op":"subscribe"}"#);
-    let refusals = it.session.refusals();
+    let refusals = it.session.reports();
     assert_eq!(refusals.len(), 1);
     assert_eq!(refusals[0].topic, "orderbook.1.NOUSDT");
     assert_eq!(it.states(), [0, 5, 0, 1]);
@@ -224,7 +237,7 @@ fn what_nobody_answers_for_is_asked_for_three_times_and_then_late() {
     assert_eq!(requests.len(), 3, "{requests:?}");
     assert!(requests[2].contains(r#"["publicTrade.AUSDT"]"#), "{}", requests[2]);
     assert_eq!(it.states(), [1, 0, 1, 0]);
-    assert_eq!(it.session.refusals()[0].reason, "no answer");
+    assert_eq!(it.session.reports()[0].what, "has not been answered for");
     for _ in 0..600 {
         it.hear(BYBIT_QUOTE);
         requests.extend(it.requests(1.0));
@@ -339,13 +352,13 @@ fn a_venue_that_wants_it_is_asked_for_one_channel_at_a_time_also_again() {
 #[test]
 fn requests_and_keepalives_say_the_time_they_are_told() {
     let punctual = like(Exchange::Okx, |it| {
-        it.subscribe = |it| format!("subscribe {} at {}", it.id, it.time);
+        it.request = |it| format!("subscribe {} at {}", it.id, it.time);
         it.quirks.ping =
             Some(Ping { every: Duration::from_secs(5), text: |time| format!("ping at {time}") });
     });
     let mut it = Bench::of(punctual, &["A-USDT"]);
     let sent = it.pass(6.0).expect("alive");
-    let expected = ["subscribe 1 at 1795435200", "ping at 1795435200"];
+    let expected = ["subscribe 1 at 1795435200", "ping at 1795435205"];
     assert_eq!(sent, expected.map(|it| Outgoing::Text(it.into())));
 }
 
@@ -377,7 +390,7 @@ fn a_request_that_is_refused_as_a_whole_is_asked_for_again_without_the_symbol_it
     it.hear(r#"{"id":3,"channel":"spot.book_ticker","event":"subscribe","error":null}"#);
     it.hear(r#"{"id":4,"channel":"spot.book_ticker","event":"subscribe","error":{"code":2,"message":"unknown currency pair: NO_USDT"}}"#);
     assert_eq!(it.states(), [0, 5, 0, 1]);
-    assert_eq!(it.session.refusals()[0].topic, "spot.book_ticker:NO_USDT");
+    assert_eq!(it.session.reports()[0].topic, "spot.book_ticker:NO_USDT");
 }
 
 #[test]
@@ -407,7 +420,7 @@ fn a_refusal_without_a_request_is_for_the_one_whose_symbol_it_quotes() {
     it.hear(r#"{"channel":"rs.sub.deal","data":"success","ts":2}"#);
     it.hear(r#"{"channel":"rs.error","data":"Contract [NO_USDT] not exists","ts":3}"#);
     assert_eq!(it.states(), [0, 2, 0, 2]);
-    let refusals = it.session.refusals();
+    let refusals = it.session.reports();
     assert!(refusals.iter().all(|it| it.topic.ends_with(":NO_USDT")), "{refusals:?}");
 }
 
@@ -425,4 +438,84 @@ fn every_request_is_within_the_bytes_that_its_venue_takes() {
             }
         }
     }
+}
+
+/// A quote of another symbol than [`BYBIT_QUOTE`]'s.
+const OTHER_QUOTE: &str = r#"{"topic":"orderbook.1.BUSDT","ts":1,"type":"snapshot","data":{"s":"BUSDT","b":[["1","2"]],"a":[["3","4"]],"u":1,"seq":1}}"#;
+
+/// A session with two symbols whose quotes alone are subscribed to, both acknowledged.
+fn two_quotes() -> Bench {
+    let quotes = like(Exchange::Bybit, |it| {
+        it.endpoints =
+            &[Endpoint { address: Address::Fixed("wss://unused"), channels: &[Channel::Quotes] }];
+    });
+    let mut it = Bench::of(quotes, &["AUSDT", "BUSDT"]);
+    assert_eq!(it.requests(0.1).len(), 1);
+    it.hear(r#"{"success":true,"ret_msg":"subscribe","req_id":"1","op":"subscribe"}"#);
+    it
+}
+
+#[test]
+fn a_symbol_that_goes_mute_among_others_is_asked_for_anew_alone() {
+    let mut it = two_quotes();
+    let mut sent = Vec::new();
+    for second in 0..300 {
+        it.hear(OTHER_QUOTE);
+        if second < 60 {
+            it.hear(BYBIT_QUOTE);
+        }
+        sent.extend(it.requests(1.0));
+    }
+    assert_eq!(it.count(SubscriptionState::Stale), 1);
+    assert_eq!(it.count(SubscriptionState::Delivering), 1);
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    assert!(sent[0].contains("unsubscribe") && sent[0].contains(r#"["orderbook.1.AUSDT"]"#));
+    assert!(sent[1].contains(r#""subscribe""#) && sent[1].contains(r#"["orderbook.1.AUSDT"]"#));
+    let reports = it.session.reports();
+    assert_eq!(reports[0].topic, "orderbook.1.AUSDT");
+    assert!(reports[0].what.contains("mute"), "{reports:?}");
+    it.hear(r#"{"success":true,"ret_msg":"subscribe","req_id":"3","op":"subscribe"}"#);
+    it.hear(BYBIT_QUOTE);
+    assert_eq!(it.count(SubscriptionState::Delivering), 2);
+}
+
+#[test]
+fn a_symbol_that_pauses_as_it_always_has_is_quiet() {
+    let mut it = two_quotes();
+    for second in 0..900 {
+        it.hear(OTHER_QUOTE);
+        if second % 100 == 0 && second < 300 {
+            it.hear(BYBIT_QUOTE);
+        }
+        assert!(it.requests(1.0).is_empty(), "nothing is asked for anew");
+    }
+    assert_eq!(it.count(SubscriptionState::Quiet), 1);
+    assert_eq!(it.count(SubscriptionState::Stale), 0);
+}
+
+#[test]
+fn an_assignment_that_changes_is_followed_by_requests_for_the_difference() {
+    let known = |id, symbol: &str| {
+        let venue = Venue::new(Exchange::Bybit, Market::Spot);
+        let (symbol, symbol_native) = (symbol.to_owned(), symbol.to_owned());
+        let instrument = Instrument { venue, symbol, symbol_native, contract_size: 1.0 };
+        (InstrumentId(id), Arc::new(instrument))
+    };
+    let mut it = two_quotes();
+    it.session.assign(&[known(0, "AUSDT"), known(2, "CUSDT")], &[Channel::Quotes]);
+    let sent = it.requests(1.0);
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    assert!(sent[0].contains(r#""subscribe""#) && sent[0].contains(r#"["orderbook.1.CUSDT"]"#));
+    assert!(sent[1].contains("unsubscribe") && sent[1].contains(r#"["orderbook.1.BUSDT"]"#));
+    it.hear(OTHER_QUOTE);
+    assert!(it.session.events().is_empty(), "what was dropped is not passed on");
+    it.hear(BYBIT_QUOTE);
+    assert_eq!(it.session.events().len(), 1);
+    assert_eq!(it.states(), [1, 0, 1, 0]);
+    // Another contract size makes another instrument of the same symbol, on the same subscription.
+    it.session.assign(&[known(7, "AUSDT"), known(2, "CUSDT")], &[Channel::Quotes]);
+    assert!(it.requests(1.0).is_empty());
+    it.session.events().clear();
+    it.hear(BYBIT_QUOTE);
+    assert_eq!(it.session.events()[0].instrument(), InstrumentId(7));
 }
