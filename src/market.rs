@@ -11,11 +11,25 @@ pub enum Exchange {
     Binance,
     Bybit,
     Okx,
+    Bitget,
+    Gateio,
+    Kucoin,
+    Mexc,
+    Bingx,
 }
 
 impl Exchange {
     /// Every exchange there is code for.
-    pub const ALL: [Exchange; 3] = [Exchange::Binance, Exchange::Bybit, Exchange::Okx];
+    pub const ALL: [Exchange; 8] = [
+        Exchange::Binance,
+        Exchange::Bybit,
+        Exchange::Okx,
+        Exchange::Bitget,
+        Exchange::Gateio,
+        Exchange::Kucoin,
+        Exchange::Mexc,
+        Exchange::Bingx,
+    ];
 
     /// The lower-case name.
     #[must_use]
@@ -24,6 +38,11 @@ impl Exchange {
             Exchange::Binance => "binance",
             Exchange::Bybit => "bybit",
             Exchange::Okx => "okx",
+            Exchange::Bitget => "bitget",
+            Exchange::Gateio => "gateio",
+            Exchange::Kucoin => "kucoin",
+            Exchange::Mexc => "mexc",
+            Exchange::Bingx => "bingx",
         }
     }
 }

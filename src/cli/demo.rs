@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     config::{self, Plan},
-    market::Channel,
+    exchange,
+    market::{Channel, Venue},
     metrics::Metrics,
     pipeline,
     simulator::{Options as Simulation, Simulator},
@@ -44,6 +45,7 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let simulator = Simulator::bind(Simulation {
+        venues: demonstrated(),
         symbols: options.symbols as usize,
         rate: options.rate,
         ..Simulation::default()
@@ -62,10 +64,15 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The simulated venues that there is code to collect from.
+fn demonstrated() -> Vec<Venue> {
+    venues(&[]).into_iter().filter(|it| exchange::find(*it).is_some()).collect()
+}
+
 /// The configuration that a user would write to collect from the simulator.
 fn plan(options: &Options, simulator: &Simulator) -> Result<Plan, config::ConfigError> {
     let mut text = String::new();
-    for venue in venues(&[]) {
+    for venue in demonstrated() {
         let (name, market) = (venue.exchange, venue.market);
         let (ws, rest) = (simulator.ws_url(venue), simulator.rest_url(venue));
         write!(

@@ -11,9 +11,8 @@ use clap::Args;
 
 use super::{Failure, signals::stopping_on_signals};
 use crate::{
-    exchange,
-    market::{Exchange, Venue},
-    simulator::{FaultPlan, Options as Simulation, Simulator},
+    market::{Exchange, Market, Venue},
+    simulator::{self, FaultPlan, Options as Simulation, Simulator},
     stop::Stop,
 };
 
@@ -22,8 +21,8 @@ pub(super) struct Options {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
     listen: SocketAddr,
-    /// The exchanges to serve, spot and perp each. All of them when left out.
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    /// The exchanges to serve, spot and perp each. All there are when left out.
+    #[arg(long, value_delimiter = ',', value_name = "A,B", value_parser = simulated)]
     exchanges: Vec<Exchange>,
     /// Instruments listed at each venue.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -51,10 +50,19 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Every venue of `exchanges`, or of all when there are none.
+/// An exchange that can be simulated.
+fn simulated(name: &str) -> Result<Exchange, String> {
+    match name.parse() {
+        Ok(exchange) if simulator::EXCHANGES.contains(&exchange) => Ok(exchange),
+        _ => Err(format!("must be one of {}", simulator::EXCHANGES.map(Exchange::name).join(", "))),
+    }
+}
+
+/// Every venue of `exchanges`, or of all that can be simulated when there are none.
 pub(super) fn venues(exchanges: &[Exchange]) -> Vec<Venue> {
-    let venues = exchange::ALL.iter().map(|it| it.venue);
-    venues.filter(|it| exchanges.is_empty() || exchanges.contains(&it.exchange)).collect()
+    let all = simulator::EXCHANGES;
+    let wanted = all.into_iter().filter(|it| exchanges.is_empty() || exchanges.contains(it));
+    wanted.flat_map(|it| Market::ALL.map(|market| Venue::new(it, market))).collect()
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {

@@ -100,6 +100,7 @@ impl Client {
             (Exchange::Bybit, Market::Spot) => "/v5/public/spot",
             (Exchange::Bybit, Market::Perp) => "/v5/public/linear",
             (Exchange::Okx, _) => "/ws/v5/public",
+            _ => unreachable!("it is not simulated"),
         };
         Self::connect_to(simulator, venue, path).unwrap()
     }
@@ -142,6 +143,7 @@ impl Client {
                 let args: Vec<_> = topics.iter().map(arg).collect();
                 self.send(json!({"id": id.to_string(), "op": verb, "args": args}));
             }
+            _ => unreachable!("it is not simulated"),
         }
     }
 
@@ -223,6 +225,7 @@ impl Client {
             Exchange::Binance => self.socket.send(Message::Ping("x".into())).unwrap(),
             Exchange::Bybit => self.send(json!({"req_id": "p", "op": "ping"})),
             Exchange::Okx => self.send("ping"),
+            _ => unreachable!("it is not simulated"),
         }
     }
 
@@ -292,6 +295,7 @@ fn topics(venue: Venue, native: &str) -> Vec<String> {
             vec![format!("orderbook.1.{native}"), format!("publicTrade.{native}")]
         }
         (Exchange::Okx, _) => vec![format!("bbo-tbt:{native}"), format!("trades:{native}")],
+        _ => unreachable!("it is not simulated"),
     }
 }
 
@@ -320,6 +324,7 @@ fn lists(venue: Venue) -> [String; 2] {
         (Exchange::Okx, Market::Perp) => {
             ["api/v5/public/instruments?instType=SWAP", "api/v5/market/tickers?instType=SWAP"]
         }
+        _ => unreachable!("it is not simulated"),
     };
     [list, tickers].map(|it| format!("/{venue}/{it}"))
 }
@@ -335,6 +340,7 @@ fn tradable(simulator: &Simulator, venue: Venue) -> Vec<String> {
         Exchange::Binance => it["status"] == "TRADING" && it["isSpotTradingAllowed"] != false,
         Exchange::Bybit => it["status"] == "Trading",
         Exchange::Okx => it["state"] == "live",
+        _ => unreachable!("it is not simulated"),
     };
     let name = |it: &Value| it["symbol"].as_str().or(it["instId"].as_str()).unwrap().to_owned();
     rows.iter().filter(open).map(name).collect()
@@ -431,7 +437,7 @@ fn every_venue_acknowledges_then_sends_and_counts_what_it_sent() {
             client.catch_up();
             eventually("all is counted", || {
                 let sent = simulator.sent(venue);
-                let sent = Sent { connections: 0, open: 0, repeats: 0, ..sent };
+                let sent = Sent { connections: 0, open: 0, repeats: 0, withheld: 0, ..sent };
                 sent == client.got
             });
             let stats = get_json(simulator, "/stats");

@@ -8,6 +8,8 @@ use std::{
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
 };
 
+use spread_aggregator::simulator;
+
 use super::world::eventually;
 
 /// A running command; it is killed when the test ends before it does.
@@ -107,7 +109,7 @@ impl Exchanges {
         let venues = 2 * args
             .iter()
             .position(|it| *it == "--exchanges")
-            .map_or(3, |at| args[at + 1].split(',').count());
+            .map_or(simulator::EXCHANGES.len(), |at| args[at + 1].split(',').count());
         let config = (0..venues * 5).map(|_| process.line()).collect();
         Self { _process: process, addr, config }
     }

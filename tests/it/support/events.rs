@@ -16,10 +16,13 @@ pub(crate) const SECOND: i64 = 1_000_000_000;
 
 pub(crate) const HOUR: i64 = 3_600 * SECOND;
 
-/// Two instruments of each market of each exchange, with the ids 0, 1, 2 ...
+/// The exchanges of made-up events: three, however many there are.
+const EXCHANGES: [Exchange; 3] = [Exchange::Binance, Exchange::Bybit, Exchange::Okx];
+
+/// Two instruments of each market of each of them, with the ids 0, 1, 2 ...
 pub(crate) fn registry() -> Registry {
     let registry = Registry::default();
-    for exchange in Exchange::ALL {
+    for exchange in EXCHANGES {
         for market in Market::ALL {
             for base in ["BTC", "ETH"] {
                 let instrument = Instrument {
