@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use super::{
-    binance, bybit,
+    binance, bitget, bybit,
     frame::{Load, Wire},
     http::{Request, Response},
     listing::{Kind, Row, Trap},
@@ -48,6 +48,7 @@ impl Dialect {
             Exchange::Binance => &binance::DIALECT,
             Exchange::Bybit => &bybit::DIALECT,
             Exchange::Okx => &okx::DIALECT,
+            Exchange::Bitget => &bitget::DIALECT,
             _ => panic!("{exchange} cannot be simulated"),
         }
     }

@@ -12,6 +12,7 @@
 //! from them, so that a misreading shows when the two meet.
 
 mod binance;
+mod bitget;
 mod bybit;
 mod connection;
 mod dialect;
@@ -48,7 +49,8 @@ use crate::{
 };
 
 /// The exchanges that can be simulated, spot and perp each.
-pub const EXCHANGES: [Exchange; 3] = [Exchange::Binance, Exchange::Bybit, Exchange::Okx];
+pub const EXCHANGES: [Exchange; 4] =
+    [Exchange::Binance, Exchange::Bybit, Exchange::Okx, Exchange::Bitget];
 
 /// What is simulated.
 #[derive(Clone, Debug)]

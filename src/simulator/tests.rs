@@ -1,5 +1,7 @@
 //! The frames of every venue, word for word, next to the examples of its documentation.
 
+mod bitget;
+
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
