@@ -7,6 +7,7 @@ use fastrand::Rng;
 use super::{
     binance, bitget, bybit,
     frame::{Load, Wire},
+    gateio,
     http::{Request, Response},
     listing::{Kind, Row, Trap},
     okx,
@@ -49,6 +50,7 @@ impl Dialect {
             Exchange::Bybit => &bybit::DIALECT,
             Exchange::Okx => &okx::DIALECT,
             Exchange::Bitget => &bitget::DIALECT,
+            Exchange::Gateio => &gateio::DIALECT,
             _ => panic!("{exchange} cannot be simulated"),
         }
     }

@@ -20,6 +20,7 @@ mod digits;
 mod fault;
 mod frame;
 mod garbage;
+mod gateio;
 mod gzip;
 mod http;
 mod keepalive;
@@ -49,8 +50,8 @@ use crate::{
 };
 
 /// The exchanges that can be simulated, spot and perp each.
-pub const EXCHANGES: [Exchange; 4] =
-    [Exchange::Binance, Exchange::Bybit, Exchange::Okx, Exchange::Bitget];
+pub const EXCHANGES: [Exchange; 5] =
+    [Exchange::Binance, Exchange::Bybit, Exchange::Okx, Exchange::Bitget, Exchange::Gateio];
 
 /// What is simulated.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! The frames of every venue, word for word, next to the examples of its documentation.
 
 mod bitget;
+mod gateio;
 
 use std::time::{Duration, Instant};
 
