@@ -9,6 +9,7 @@ use super::{
     frame::{Load, Wire},
     gateio,
     http::{Request, Response},
+    kucoin,
     listing::{Kind, Row, Trap},
     okx,
     pace::Pace,
@@ -51,6 +52,7 @@ impl Dialect {
             Exchange::Okx => &okx::DIALECT,
             Exchange::Bitget => &bitget::DIALECT,
             Exchange::Gateio => &gateio::DIALECT,
+            Exchange::Kucoin => &kucoin::DIALECT,
             _ => panic!("{exchange} cannot be simulated"),
         }
     }

@@ -24,6 +24,7 @@ mod gateio;
 mod gzip;
 mod http;
 mod keepalive;
+mod kucoin;
 mod listing;
 mod okx;
 mod pace;
@@ -50,8 +51,14 @@ use crate::{
 };
 
 /// The exchanges that can be simulated, spot and perp each.
-pub const EXCHANGES: [Exchange; 5] =
-    [Exchange::Binance, Exchange::Bybit, Exchange::Okx, Exchange::Bitget, Exchange::Gateio];
+pub const EXCHANGES: [Exchange; 6] = [
+    Exchange::Binance,
+    Exchange::Bybit,
+    Exchange::Okx,
+    Exchange::Bitget,
+    Exchange::Gateio,
+    Exchange::Kucoin,
+];
 
 /// What is simulated.
 #[derive(Clone, Debug)]

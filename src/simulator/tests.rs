@@ -2,6 +2,7 @@
 
 mod bitget;
 mod gateio;
+mod kucoin;
 
 use std::time::{Duration, Instant};
 
