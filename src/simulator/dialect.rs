@@ -11,7 +11,7 @@ use super::{
     http::{Request, Response},
     kucoin,
     listing::{Kind, Row, Trap},
-    okx,
+    mexc, okx,
     pace::Pace,
     prices::{Book, Print},
     topics::{Topic, Topics},
@@ -53,6 +53,7 @@ impl Dialect {
             Exchange::Bitget => &bitget::DIALECT,
             Exchange::Gateio => &gateio::DIALECT,
             Exchange::Kucoin => &kucoin::DIALECT,
+            Exchange::Mexc => &mexc::DIALECT,
             _ => panic!("{exchange} cannot be simulated"),
         }
     }

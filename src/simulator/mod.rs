@@ -26,6 +26,7 @@ mod http;
 mod keepalive;
 mod kucoin;
 mod listing;
+mod mexc;
 mod okx;
 mod pace;
 mod prices;
@@ -51,13 +52,14 @@ use crate::{
 };
 
 /// The exchanges that can be simulated, spot and perp each.
-pub const EXCHANGES: [Exchange; 6] = [
+pub const EXCHANGES: [Exchange; 7] = [
     Exchange::Binance,
     Exchange::Bybit,
     Exchange::Okx,
     Exchange::Bitget,
     Exchange::Gateio,
     Exchange::Kucoin,
+    Exchange::Mexc,
 ];
 
 /// What is simulated.

@@ -3,6 +3,7 @@
 mod bitget;
 mod gateio;
 mod kucoin;
+mod mexc;
 
 use std::time::{Duration, Instant};
 
