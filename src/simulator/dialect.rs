@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use super::{
-    binance, bitget, bybit,
+    binance, bingx, bitget, bybit,
     frame::{Load, Wire},
     gateio,
     http::{Request, Response},
@@ -54,7 +54,7 @@ impl Dialect {
             Exchange::Gateio => &gateio::DIALECT,
             Exchange::Kucoin => &kucoin::DIALECT,
             Exchange::Mexc => &mexc::DIALECT,
-            _ => panic!("{exchange} cannot be simulated"),
+            Exchange::Bingx => &bingx::DIALECT,
         }
     }
 }

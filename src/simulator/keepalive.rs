@@ -167,6 +167,59 @@ mod tests {
     }
 
     #[test]
+    fn some_want_pings_whatever_flows() {
+        let start = Instant::now();
+        for (exchange, market, most) in [
+            (Exchange::Bitget, Market::Spot, 130),
+            (Exchange::Kucoin, Market::Perp, 60),
+            (Exchange::Mexc, Market::Perp, 60),
+        ] {
+            let mut it = of(exchange, market, None, start);
+            it.pinged(start + secs(10));
+            it.pushed(start + secs(most + 9));
+            assert_eq!(it.check(true, start + secs(most + 9)), Verdict::Fine, "{exchange}");
+            assert_eq!(it.check(true, start + secs(most + 11)), Verdict::Cut, "{exchange}");
+        }
+    }
+
+    #[test]
+    fn gateio_takes_any_frame_for_a_sign_of_life() {
+        let start = Instant::now();
+        let mut it = keepalive(Exchange::Gateio, None, start);
+        assert!(it.frame(start + secs(25)));
+        assert_eq!(it.check(false, start + secs(54)), Verdict::Fine);
+        assert_eq!(it.check(false, start + secs(56)), Verdict::Cut);
+        let mut it = keepalive(Exchange::Gateio, None, start);
+        it.pushed(start + secs(50));
+        assert_eq!(it.check(true, start + secs(109)), Verdict::Fine);
+        assert_eq!(it.check(true, start + secs(111)), Verdict::Cut);
+    }
+
+    #[test]
+    fn mexc_spot_wants_a_subscription_and_data_or_pings() {
+        let start = Instant::now();
+        let mut it = keepalive(Exchange::Mexc, None, start);
+        it.pinged(start + secs(25));
+        assert_eq!(it.check(false, start + secs(31)), Verdict::Cut);
+        let mut it = keepalive(Exchange::Mexc, None, start);
+        it.pushed(start + secs(30));
+        assert_eq!(it.check(true, start + secs(89)), Verdict::Fine);
+        assert_eq!(it.check(true, start + secs(91)), Verdict::Cut);
+    }
+
+    #[test]
+    fn bingx_closes_half_a_minute_after_it_began_to_ask() {
+        let start = Instant::now();
+        let mut it = keepalive(Exchange::Bingx, None, start);
+        for at in [5.1, 10.2, 15.3, 20.4, 25.5] {
+            let now = start + Duration::from_secs_f64(at);
+            assert_eq!(it.check(false, now), Verdict::Ping);
+        }
+        assert_eq!(it.check(false, start + secs(30)), Verdict::Fine);
+        assert_eq!(it.check(false, start + secs(31)), Verdict::Cut);
+    }
+
+    #[test]
     fn an_overridden_period_wants_pings_whatever_flows() {
         let start = Instant::now();
         let mut it = keepalive(Exchange::Bybit, Some(secs(1)), start);

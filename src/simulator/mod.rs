@@ -12,6 +12,7 @@
 //! from them, so that a misreading shows when the two meet.
 
 mod binance;
+mod bingx;
 mod bitget;
 mod bybit;
 mod connection;
@@ -52,15 +53,7 @@ use crate::{
 };
 
 /// The exchanges that can be simulated, spot and perp each.
-pub const EXCHANGES: [Exchange; 7] = [
-    Exchange::Binance,
-    Exchange::Bybit,
-    Exchange::Okx,
-    Exchange::Bitget,
-    Exchange::Gateio,
-    Exchange::Kucoin,
-    Exchange::Mexc,
-];
+pub const EXCHANGES: [Exchange; 8] = Exchange::ALL;
 
 /// What is simulated.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! The frames of every venue, word for word, next to the examples of its documentation.
 
+mod bingx;
 mod bitget;
 mod gateio;
 mod kucoin;
