@@ -44,6 +44,7 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let simulator = Simulator::bind(Simulation {
+        venues: venues(&[]),
         symbols: options.symbols as usize,
         rate: options.rate,
         ..Simulation::default()

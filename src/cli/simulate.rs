@@ -12,7 +12,7 @@ use clap::Args;
 use super::{Failure, signals::stopping_on_signals};
 use crate::{
     market::{Exchange, Market, Venue},
-    simulator::{self, FaultPlan, Options as Simulation, Simulator},
+    simulator::{FaultPlan, Options as Simulation, Simulator},
     stop::Stop,
 };
 
@@ -22,7 +22,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
     listen: SocketAddr,
     /// The exchanges to serve, spot and perp each. All there are when left out.
-    #[arg(long, value_delimiter = ',', value_name = "A,B", value_parser = simulated)]
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
     exchanges: Vec<Exchange>,
     /// Instruments listed at each venue.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -50,18 +50,10 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-/// An exchange that can be simulated.
-fn simulated(name: &str) -> Result<Exchange, String> {
-    match name.parse() {
-        Ok(exchange) if simulator::EXCHANGES.contains(&exchange) => Ok(exchange),
-        _ => Err(format!("must be one of {}", simulator::EXCHANGES.map(Exchange::name).join(", "))),
-    }
-}
-
-/// Every venue of `exchanges`, or of all that can be simulated when there are none.
+/// Every venue of `exchanges`, or of all when there are none.
 pub(super) fn venues(exchanges: &[Exchange]) -> Vec<Venue> {
-    let all = simulator::EXCHANGES;
-    let wanted = all.into_iter().filter(|it| exchanges.is_empty() || exchanges.contains(it));
+    let wanted = |it: &Exchange| exchanges.is_empty() || exchanges.contains(it);
+    let wanted = Exchange::ALL.into_iter().filter(wanted);
     wanted.flat_map(|it| Market::ALL.map(|market| Venue::new(it, market))).collect()
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     dialect::{Desk, Dialect, Opened, Rules, Session, Update},
     digits,
+    frame::Load,
     http::{Request, Response},
     listing::{Kind, Row, Trap},
     prices::{Book, Print},
@@ -24,7 +25,9 @@ pub(super) const DIALECT: Dialect = Dialect {
     traps,
     price_places_max: 8,
     thousands: |market| market == Market::Perp,
+    usdc: |_| true,
     contract: |_, _, _| None,
+    posts: &[],
     rest: rest::answer,
     open,
     refusal,
@@ -38,16 +41,11 @@ fn rules(market: Market) -> Rules {
     Rules {
         ping_every: Some(Duration::from_secs(ping_every)),
         pong_within: Duration::from_secs(pong_within),
-        idle_max: None,
-        unsubscribed_max: None,
-        frames_a_second: Some(frames),
+        frames: Some((frames, Duration::from_secs(1))),
         connects: (300, Duration::from_mins(5)),
-        connects_status: 429,
-        snapshot: false,
-        late_acks: false,
-        repeat_after: None,
-        prints_max: 1,
-        cut: (1008, "Pong timeout"),
+        cut: Some((1008, "Pong timeout")),
+        excess: Some((1008, "Too many requests")),
+        ..Rules::NONE
     }
 }
 
@@ -182,7 +180,7 @@ impl Session for Binance {
         });
     }
 
-    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) {
+    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) -> Load {
         self.wrap(it, out, |out| {
             let head: &[u8] = match self.market {
                 Market::Spot => b"{\"u\":",
@@ -209,10 +207,11 @@ impl Session for Binance {
             }
             out.push(b'}');
         });
+        Load::QUOTE
     }
 
-    fn trades(&self, it: &Update<'_>, prints: &[Print], rng: &mut Rng, out: &mut Vec<u8>) -> u64 {
-        let [print] = prints else { return 0 };
+    fn trades(&self, it: &Update<'_>, prints: &[Print], rng: &mut Rng, out: &mut Vec<u8>) -> Load {
+        let [print] = prints else { return Load::default() };
         let mut print = *print;
         // Liquidations taken over by the insurance fund come in the same stream.
         let raw_perp = self.market == Market::Perp && it.topic.style == TRADE;
@@ -231,7 +230,10 @@ impl Session for Binance {
                 self.trade(out, it, &print, kind);
             }
         });
-        u64::from(kind == b"MARKET")
+        match kind {
+            b"MARKET" => Load::trades(1),
+            _ => Load { withheld: 1, ..Load::trades(0) },
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     dialect::{Desk, Dialect, Opened, Rules, Session, Update},
     digits,
+    frame::Load,
     http::{Request, Response},
     listing::{Kind, Trap},
     prices::{Book, Print, mix},
@@ -24,7 +25,9 @@ pub(super) const DIALECT: Dialect = Dialect {
     traps,
     price_places_max: 10,
     thousands: |market| market == Market::Perp,
+    usdc: |_| true,
     contract: |_, _, _| None,
+    posts: &[],
     rest: rest::answer,
     open,
     refusal: |status| match status {
@@ -37,18 +40,15 @@ pub(super) const DIALECT: Dialect = Dialect {
 
 fn rules(_: Market) -> Rules {
     Rules {
-        ping_every: None,
-        pong_within: Duration::MAX,
         idle_max: Some(Duration::from_mins(10)),
-        unsubscribed_max: None,
-        frames_a_second: None,
         connects: (500, Duration::from_mins(5)),
         connects_status: 403,
         snapshot: true,
         late_acks: true,
         repeat_after: Some(Duration::from_secs(3)),
         prints_max: 5,
-        cut: (1000, "idle"),
+        cut: Some((1000, "idle")),
+        ..Rules::NONE
     }
 }
 
@@ -145,7 +145,7 @@ impl Session for Bybit {
         });
     }
 
-    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) {
+    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) -> Load {
         let change = it.last.filter(|_| it.row.index % 2 == 1).and_then(|it| change(it, book));
         out.extend_from_slice(b"{\"topic\":\"");
         out.extend_from_slice(it.topic.name.as_bytes());
@@ -172,9 +172,10 @@ impl Session for Bybit {
         out.extend_from_slice(b"},\"cts\":");
         digits::integer(out, book.time);
         out.push(b'}');
+        Load::QUOTE
     }
 
-    fn trades(&self, it: &Update<'_>, prints: &[Print], _: &mut Rng, out: &mut Vec<u8>) -> u64 {
+    fn trades(&self, it: &Update<'_>, prints: &[Print], _: &mut Rng, out: &mut Vec<u8>) -> Load {
         out.extend_from_slice(b"{\"topic\":\"");
         out.extend_from_slice(it.topic.name.as_bytes());
         out.extend_from_slice(b"\",\"type\":\"snapshot\",\"ts\":");
@@ -187,7 +188,7 @@ impl Session for Bybit {
             self.trade(out, it, print);
         }
         out.extend_from_slice(b"]}");
-        prints.len() as u64
+        Load::trades(prints.len())
     }
 }
 

@@ -16,7 +16,7 @@ use tungstenite::{
 };
 
 use super::{
-    dialect::{Desk, Rules, Session},
+    dialect::{Desk, Farewell, Rules, Session},
     fault::{Holding, Shots},
     frame::Outbox,
     http::is_timeout,
@@ -84,6 +84,8 @@ pub(super) struct Connection<'a> {
     stop: &'a Stop,
     rules: Rules,
     session: Box<dyn Session>,
+    /// When the venue begins to speak; `None` once it has.
+    begins: Option<Instant>,
     topics: Topics<'a>,
     context: WebSocketContext,
     pipe: Pipe,
@@ -94,6 +96,8 @@ pub(super) struct Connection<'a> {
     shots: Shots,
     /// Since the close frame went out.
     closing: Option<Instant>,
+    /// It ends without one.
+    cut: bool,
     /// An unfinished frame has been announced: nothing sensible can follow.
     spoiled: bool,
     /// Quotes and trades owed.
@@ -135,6 +139,7 @@ impl<'a> Connection<'a> {
             served,
             stop,
             session,
+            begins: Some(now + rules.begins_after),
             topics: Topics::new(&served.demand),
             context: WebSocketContext::from_partially_read(tail, Role::Server, Some(config)),
             pipe: Pipe { socket, out: Outbox::default() },
@@ -145,6 +150,7 @@ impl<'a> Connection<'a> {
             holding: served.faults.holding(),
             shots: served.faults.shots(),
             closing: None,
+            cut: false,
             spoiled: false,
             due: [0.0; 2],
             generated: now,
@@ -188,10 +194,9 @@ impl<'a> Connection<'a> {
     }
 
     fn serve(&mut self) -> Option<End> {
-        self.attend(|session, desk| session.start(desk));
         loop {
             if self.stop.requested() {
-                self.close(1001, "going away");
+                self.close(Some((1001, "going away")));
                 return None;
             }
             if let Some(end) = self.obey_faults() {
@@ -202,7 +207,13 @@ impl<'a> Connection<'a> {
                 let _ = self.stop.wait(TICK_IDLE);
                 continue;
             }
+            if self.begins.is_some_and(|it| it <= Instant::now()) {
+                self.begins = None;
+                self.attend(|session, desk| session.start(desk));
+            }
             let ended = self.receive();
+            // Who injects a fault and then hears from us sees its effect.
+            self.look_at_lasting_faults();
             let now = Instant::now();
             self.keep_alive(now);
             self.generate(now);
@@ -223,14 +234,23 @@ impl<'a> Connection<'a> {
             if before.eofs != shots.eofs {
                 return Some(End::Over);
             }
-            self.close(1001, "going away");
+            if before.closes != shots.closes {
+                self.close(Some((1001, "going away")));
+            }
+            if before.notices != shots.notices {
+                self.announce();
+            }
         }
+        self.look_at_lasting_faults();
+        (self.spoiled && !self.holding.oversized).then_some(End::Over)
+    }
+
+    fn look_at_lasting_faults(&mut self) {
         let epoch = self.served.faults.epoch();
         if epoch != self.epoch {
             self.epoch = epoch;
             self.holding = self.served.faults.holding();
         }
-        (self.spoiled && !self.holding.oversized).then_some(End::Over)
     }
 
     /// Waits for one message, a tick at most, and acts on it.
@@ -240,7 +260,9 @@ impl<'a> Connection<'a> {
         match message {
             Ok(Message::Text(text)) => {
                 self.count(now);
-                self.attend(|session, desk| session.text(text.as_str(), desk));
+                if self.begins.is_none() {
+                    self.attend(|session, desk| session.text(text.as_str(), desk));
+                }
             }
             Ok(Message::Ping(_)) => self.count(now),
             Ok(Message::Pong(_)) => {
@@ -259,17 +281,17 @@ impl<'a> Connection<'a> {
 
     fn count(&mut self, now: Instant) {
         if !self.keepalive.frame(now) {
-            self.close(1008, "Too many requests");
+            self.close(self.rules.excess);
         }
     }
 
     /// Has the session act, and does what it has decided.
     fn attend(&mut self, act: impl FnOnce(&mut dyn Session, &mut Desk<'_, '_>)) {
-        if self.closing.is_some() {
+        if self.closing.is_some() || self.cut {
             return;
         }
         let now = Instant::now();
-        let (mut replies, mut pinged, mut close) = (vec![], false, None);
+        let (mut replies, mut pinged, mut ponged, mut close) = (vec![], false, false, None);
         let mut desk = Desk {
             served: self.served,
             topics: &mut self.topics,
@@ -277,22 +299,32 @@ impl<'a> Connection<'a> {
             limits: self.world.limits,
             now,
             pinged: &mut pinged,
+            ponged: &mut ponged,
             close: &mut close,
         };
         act(&mut *self.session, &mut desk);
         if pinged {
             self.keepalive.pinged(now);
         }
+        if ponged {
+            self.keepalive.pong();
+        }
         let late = self.rules.late_acks && self.rng.u8(..4) == 0;
         if late {
             self.send_snapshots(now);
         }
         for reply in replies {
-            self.pipe.out.text(reply.as_bytes());
+            self.pipe.out.text(self.rules.replies, reply.as_bytes());
         }
         self.send_snapshots(now);
-        if let Some((code, reason)) = close {
-            self.close(code, reason);
+        if let Some(farewell) = close {
+            self.close(farewell);
+        }
+    }
+
+    fn announce(&mut self) {
+        if let Some(notice) = self.session.notice(prices::now()) {
+            self.pipe.out.text(self.rules.replies, notice.as_bytes());
         }
     }
 
@@ -304,15 +336,27 @@ impl<'a> Connection<'a> {
         match self.keepalive.check(0 < self.topics.len(), now) {
             Verdict::Fine => {}
             Verdict::Ping => {
+                if let Some(ping) = self.session.ping(prices::now()) {
+                    return self.pipe.out.text(self.rules.replies, ping.as_bytes());
+                }
                 let payload = prices::now().to_string();
                 let _ = self.context.write(&mut self.pipe, Message::Ping(payload.into()));
                 let _ = self.context.flush(&mut self.pipe);
             }
-            Verdict::Cut => self.close(self.rules.cut.0, self.rules.cut.1),
+            Verdict::Cut => {
+                if let Some(words) = self.session.last_words().filter(|_| self.closing.is_none()) {
+                    self.pipe.out.text(self.rules.replies, words.as_bytes());
+                }
+                self.close(self.rules.cut);
+            }
         }
     }
 
-    fn close(&mut self, code: u16, reason: &'static str) {
+    fn close(&mut self, farewell: Farewell) {
+        let Some((code, reason)) = farewell else {
+            self.cut = true;
+            return;
+        };
         if self.closing.is_none() {
             self.closing = Some(Instant::now());
             let frame = CloseFrame { code: code.into(), reason: reason.into() };
@@ -333,7 +377,7 @@ impl<'a> Connection<'a> {
         }
         let slow = SLOW_MAX < now - self.drained || OUTBOX_MAX < self.pipe.out.len();
         let closed = self.closing.is_some_and(|it| CLOSE_WITHIN < now - it);
-        (gone || slow || closed).then_some(End::Over)
+        (gone || slow || closed || self.cut).then_some(End::Over)
     }
 
     fn write(&mut self) -> io::Result<()> {

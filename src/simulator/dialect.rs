@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use super::{
-    binance, bybit,
-    frame::Load,
+    binance, bingx, bitget, bybit,
+    frame::{Load, Wire},
+    gateio,
     http::{Request, Response},
+    kucoin,
     listing::{Kind, Row, Trap},
-    okx,
+    mexc, okx,
+    pace::Pace,
     prices::{Book, Print},
     topics::{Topic, Topics},
     world::{Served, World},
@@ -26,9 +29,13 @@ pub(super) struct Dialect {
     pub(super) price_places_max: u32,
     /// Whether cheap coins are quoted for 1,000 units.
     pub(super) thousands: fn(Market) -> bool,
+    /// Whether there are pairs in USDC on the same list.
+    pub(super) usdc: fn(Market) -> bool,
     /// Base units (quote units when inverse) in a contract on something of this price; `None` where
     /// sizes are in base units.
     pub(super) contract: fn(Market, Kind, price: f64) -> Option<f64>,
+    /// Paths that are asked with POST.
+    pub(super) posts: &'static [&'static str],
     /// Answers a REST request.
     pub(super) rest: fn(&World, &Served, &Request) -> Response,
     /// Begins a WebSocket connection to a path of the venue, or says why not.
@@ -38,13 +45,16 @@ pub(super) struct Dialect {
 }
 
 impl Dialect {
-    /// Panics for an exchange that is none of [`EXCHANGES`](super::EXCHANGES).
     pub(super) fn of(exchange: Exchange) -> &'static Dialect {
         match exchange {
             Exchange::Binance => &binance::DIALECT,
             Exchange::Bybit => &bybit::DIALECT,
             Exchange::Okx => &okx::DIALECT,
-            _ => panic!("{exchange} cannot be simulated"),
+            Exchange::Bitget => &bitget::DIALECT,
+            Exchange::Gateio => &gateio::DIALECT,
+            Exchange::Kucoin => &kucoin::DIALECT,
+            Exchange::Mexc => &mexc::DIALECT,
+            Exchange::Bingx => &bingx::DIALECT,
         }
     }
 }
@@ -59,39 +69,120 @@ pub(super) struct Rules {
     pub(super) ping_every: Option<Duration>,
     /// It must be answered within this.
     pub(super) pong_within: Duration,
-    /// A connection without data and without a ping of the client is cut after this.
+    /// A connection without a proof of life is cut after this.
     pub(super) idle_max: Option<Duration>,
+    pub(super) proof: Proof,
     /// A connection without a subscription is cut after this.
     pub(super) unsubscribed_max: Option<Duration>,
-    /// Frames a client may send within any second.
-    pub(super) frames_a_second: Option<usize>,
-    /// Connections a client may open within a time.
-    pub(super) connects: (usize, Duration),
+    /// Frames a client may send.
+    pub(super) frames: Option<Pace>,
+    /// Connections a client may open ...
+    pub(super) connects: Pace,
+    /// ... and have.
+    pub(super) sockets_max: usize,
     /// The status of an upgrade beyond that.
     pub(super) connects_status: u16,
+    /// How long after the upgrade the venue begins to speak; what it is told before is lost.
+    pub(super) begins_after: Duration,
+    /// How answers travel, and how data does.
+    pub(super) replies: Wire,
+    pub(super) data: Wire,
     /// Whether the book is sent on subscribe.
     pub(super) snapshot: bool,
     /// Whether the acknowledgement may come after the first data.
     pub(super) late_acks: bool,
     /// An unchanged book is sent again after this.
     pub(super) repeat_after: Option<Duration>,
+    /// Whether a book that has not changed is sent as if it had, now and then.
+    pub(super) echo: Echo,
     /// Trades in one frame, at most.
     pub(super) prints_max: usize,
-    /// Close code and reason of a cut.
-    pub(super) cut: (u16, &'static str),
+    /// Trades before the subscription that are told on subscribe, at most.
+    pub(super) history: usize,
+    /// Whether frames repeat trades of the frame before now and then. No two trades of an
+    /// instrument are the same then: they have no ids.
+    pub(super) reprints: bool,
+    /// How a connection is cut, and how when it has sent too many frames.
+    pub(super) cut: Farewell,
+    pub(super) excess: Farewell,
+}
+
+impl Rules {
+    /// Those of a venue that demands nothing and sends text.
+    pub(super) const NONE: Rules = Rules {
+        ping_every: None,
+        pong_within: Duration::MAX,
+        idle_max: None,
+        proof: Proof::PingsOrData,
+        unsubscribed_max: None,
+        frames: None,
+        connects: (usize::MAX, Duration::ZERO),
+        sockets_max: usize::MAX,
+        connects_status: 429,
+        begins_after: Duration::ZERO,
+        replies: Wire::Text,
+        data: Wire::Text,
+        snapshot: false,
+        late_acks: false,
+        repeat_after: None,
+        echo: Echo::Never,
+        prints_max: 1,
+        history: 0,
+        reprints: false,
+        cut: None,
+        excess: None,
+    };
+}
+
+/// Code and reason of the close frame a connection ends with; `None` when it ends without one.
+pub(super) type Farewell = Option<(u16, &'static str)>;
+
+/// What shows a venue that a connection is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// The client's own pings.
+    Pings,
+    /// Its pings, and data sent to it.
+    PingsOrData,
+    /// Any frame either way. One of the client's makes up for a missing subscription as well.
+    Anything,
+}
+
+/// Books that are sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Echo {
+    Never,
+    /// With the same id and time.
+    Same,
+    /// As the next state.
+    Renumbered,
 }
 
 /// One connection, as its exchange sees it.
 pub(super) trait Session: Send {
-    /// Subscribes to what the URL asked for.
+    /// Says hello, or subscribes to what the URL asked for.
     fn start(&mut self, _desk: &mut Desk<'_, '_>) {}
     /// Answers a text frame.
     fn text(&mut self, text: &str, desk: &mut Desk<'_, '_>);
     /// Appends the payload of a frame with the state of a book. A venue that tells only what has
     /// changed says in `book` what the client knows now.
-    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>);
-    /// Appends the payload of a frame with trades, and says how many count as such.
-    fn trades(&self, it: &Update<'_>, prints: &[Print], rng: &mut Rng, out: &mut Vec<u8>) -> u64;
+    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) -> Load;
+    /// Appends the payload of a frame with trades, oldest first in `prints`.
+    fn trades(&self, it: &Update<'_>, prints: &[Print], rng: &mut Rng, out: &mut Vec<u8>) -> Load;
+    /// Appends the payload of a frame with trades from before the subscription.
+    fn history(&self, _it: &Update<'_>, _prints: &[Print], _out: &mut Vec<u8>) {}
+    /// A ping in the venue's own words, where it sends more than ping frames.
+    fn ping(&mut self, _now: u64) -> Option<String> {
+        None
+    }
+    /// What is said before a connection is cut.
+    fn last_words(&self) -> Option<String> {
+        None
+    }
+    /// The announcement that this connection should be replaced by another.
+    fn notice(&self, _now: u64) -> Option<String> {
+        None
+    }
 }
 
 /// What a data frame is about.
@@ -100,7 +191,7 @@ pub(super) struct Update<'a> {
     pub(super) topic: &'a Topic,
     /// Milliseconds since the epoch.
     pub(super) now: u64,
-    /// The state the client knows, when only changes have to be told.
+    /// The state the client knows; `None` when all has to be told.
     pub(super) last: Option<&'a Book>,
 }
 
@@ -114,17 +205,14 @@ pub(super) struct Desk<'a, 'w> {
     pub(super) now: Instant,
     /// Set for a ping of the client's.
     pub(super) pinged: &'a mut bool,
-    /// Set to end the connection, with code and reason.
-    pub(super) close: &'a mut Option<(u16, &'static str)>,
+    /// Set for an answer to a ping of the venue's own words.
+    pub(super) ponged: &'a mut bool,
+    /// Set to end the connection.
+    pub(super) close: &'a mut Option<Farewell>,
 }
 
 impl Desk<'_, '_> {
     pub(super) fn reply(&mut self, text: impl Into<String>) {
         self.replies.push(text.into());
     }
-}
-
-/// What a frame with a quote counts for.
-pub(super) fn quote_load(repeats: bool) -> Load {
-    Load { frames: 1, quotes: 1, repeats: repeats.into(), ..Load::default() }
 }

@@ -66,6 +66,38 @@ pub(super) fn uuid(out: &mut Vec<u8>, high: u64, low: u64) {
     out.extend_from_slice(&text);
 }
 
+/// Writes a payload piece by piece.
+pub(super) trait Pen {
+    fn put(&mut self, text: &str) -> &mut Self;
+    fn int(&mut self, n: u64) -> &mut Self;
+    /// See [`fixed`].
+    fn fixed(&mut self, mantissa: u64, places: u32) -> &mut Self;
+    /// See [`trimmed`].
+    fn trimmed(&mut self, mantissa: u64, places: u32) -> &mut Self;
+}
+
+impl Pen for Vec<u8> {
+    fn put(&mut self, text: &str) -> &mut Self {
+        self.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    fn int(&mut self, n: u64) -> &mut Self {
+        integer(self, n);
+        self
+    }
+
+    fn fixed(&mut self, mantissa: u64, places: u32) -> &mut Self {
+        fixed(self, mantissa, places);
+        self
+    }
+
+    fn trimmed(&mut self, mantissa: u64, places: u32) -> &mut Self {
+        trimmed(self, mantissa, places);
+        self
+    }
+}
+
 /// Appends `n` with at least `width` digits.
 fn digits(out: &mut Vec<u8>, n: u64, width: usize) {
     let mut text = [b'0'; 20];

@@ -20,6 +20,9 @@ pub enum Fault {
     Eof,
     /// Every open connection is closed with a close frame, once.
     Close,
+    /// Every open connection is told once that it should be replaced, by venues that announce such
+    /// things (Gate.io).
+    Notice,
     /// No data, while pings and requests are answered.
     Mute,
     /// Nothing is read or written; the sockets stay open.
@@ -44,7 +47,7 @@ impl Fault {
     /// Whether it hits the open connections at one moment and is over.
     #[must_use]
     pub fn is_one_shot(&self) -> bool {
-        matches!(self, Fault::Drop | Fault::Eof | Fault::Close)
+        matches!(self, Fault::Drop | Fault::Eof | Fault::Close | Fault::Notice)
     }
 
     fn name(&self) -> &'static str {
@@ -52,6 +55,7 @@ impl Fault {
             Fault::Drop => "drop",
             Fault::Eof => "eof",
             Fault::Close => "close",
+            Fault::Notice => "notice",
             Fault::Mute => "mute",
             Fault::HalfOpen => "half-open",
             Fault::Garbage => "garbage",
@@ -65,10 +69,11 @@ impl Fault {
 }
 
 /// The names of faults that take no argument.
-const PLAIN: [Fault; 9] = [
+const PLAIN: [Fault; 10] = [
     Fault::Drop,
     Fault::Eof,
     Fault::Close,
+    Fault::Notice,
     Fault::Mute,
     Fault::HalfOpen,
     Fault::Garbage,
@@ -217,6 +222,7 @@ pub(super) struct Board {
     drops: AtomicU64,
     eofs: AtomicU64,
     closes: AtomicU64,
+    notices: AtomicU64,
 }
 
 /// How often each one-shot fault has happened.
@@ -225,6 +231,7 @@ pub(super) struct Shots {
     pub(super) drops: u64,
     pub(super) eofs: u64,
     pub(super) closes: u64,
+    pub(super) notices: u64,
 }
 
 /// The lasting faults a connection asks about all the time.
@@ -244,6 +251,7 @@ impl Board {
             Fault::Drop => self.drops.fetch_add(1, Ordering::Release),
             Fault::Eof => self.eofs.fetch_add(1, Ordering::Release),
             Fault::Close => self.closes.fetch_add(1, Ordering::Release),
+            Fault::Notice => self.notices.fetch_add(1, Ordering::Release),
             lasting => self.change(|all| all.push(lasting)),
         };
     }
@@ -272,7 +280,12 @@ impl Board {
 
     pub(super) fn shots(&self) -> Shots {
         let count = |it: &AtomicU64| it.load(Ordering::Acquire);
-        Shots { drops: count(&self.drops), eofs: count(&self.eofs), closes: count(&self.closes) }
+        Shots {
+            drops: count(&self.drops),
+            eofs: count(&self.eofs),
+            closes: count(&self.closes),
+            notices: count(&self.notices),
+        }
     }
 
     pub(super) fn holding(&self) -> Holding {

@@ -2,6 +2,19 @@
 
 use std::io::{self, Write};
 
+use super::gzip::Gzip;
+
+/// How a payload travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wire {
+    /// In a text frame.
+    Text,
+    /// In a binary frame.
+    Binary,
+    /// In a binary frame, as one gzip member.
+    Gzip,
+}
+
 /// What a frame carries. Control and acknowledgement frames carry nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Load {
@@ -11,6 +24,10 @@ pub(super) struct Load {
     /// Quotes that say the same as the one before.
     pub(super) repeats: u64,
     pub(super) trades: u64,
+    /// Trades that have been told before, or are older than the subscription.
+    pub(super) repeated_trades: u64,
+    /// Quotes and trades that are none of the market's.
+    pub(super) withheld: u64,
     /// Broken frames, which are no data frames.
     pub(super) garbage: u64,
     /// Bytes of data frames, their headers included.
@@ -18,11 +35,33 @@ pub(super) struct Load {
 }
 
 impl Load {
+    const NOTHING: Load = Load {
+        frames: 0,
+        quotes: 0,
+        repeats: 0,
+        trades: 0,
+        repeated_trades: 0,
+        withheld: 0,
+        garbage: 0,
+        bytes: 0,
+    };
+    /// The state of a book.
+    pub(super) const QUOTE: Load = Load { frames: 1, quotes: 1, ..Load::NOTHING };
+    /// What looks like one and is none of the market's.
+    pub(super) const NO_QUOTE: Load = Load { frames: 1, withheld: 1, ..Load::NOTHING };
+
+    /// So many trades.
+    pub(super) fn trades(trades: usize) -> Load {
+        Load { frames: 1, trades: trades as u64, ..Load::NOTHING }
+    }
+
     pub(super) fn add(&mut self, other: &Load) {
         self.frames += other.frames;
         self.quotes += other.quotes;
         self.repeats += other.repeats;
         self.trades += other.trades;
+        self.repeated_trades += other.repeated_trades;
+        self.withheld += other.withheld;
         self.garbage += other.garbage;
         self.bytes += other.bytes;
     }
@@ -31,6 +70,7 @@ impl Load {
 /// The header of a frame of 126 to 65,535 bytes, which nearly all are: room is left for it.
 const HEADER: usize = 4;
 const FINAL_TEXT: u8 = 0x81;
+const FINAL_BINARY: u8 = 0x82;
 
 /// Bytes in the order in which the client will see them.
 #[derive(Debug, Default)]
@@ -40,6 +80,9 @@ pub(super) struct Outbox {
     /// Where each frame that counts for something ends.
     marks: Vec<(usize, Load)>,
     counted: usize,
+    gzip: Option<Box<Gzip>>,
+    /// What the last frame with a gzip member holds.
+    plain: Vec<u8>,
 }
 
 impl Outbox {
@@ -58,23 +101,32 @@ impl Outbox {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Adds a text frame that counts for nothing.
-    pub(super) fn text(&mut self, text: &[u8]) {
-        self.frame(|out| {
+    /// Adds a frame that counts for nothing.
+    pub(super) fn text(&mut self, wire: Wire, text: &[u8]) {
+        self.frame(wire, |out| {
             out.extend_from_slice(text);
             Load::default()
         });
     }
 
-    /// Adds a text frame whose payload `write` appends; returns where in the outbox that is.
+    /// Adds a frame whose payload `write` appends; returns where in the outbox the payload is.
     pub(super) fn frame(
         &mut self,
+        wire: Wire,
         write: impl FnOnce(&mut Vec<u8>) -> Load,
     ) -> std::ops::Range<usize> {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(&[FINAL_TEXT, 126, 0, 0]);
-        let mut load = write(&mut self.bytes);
-        let header = self.finish_header(start);
+        let opcode = if wire == Wire::Text { FINAL_TEXT } else { FINAL_BINARY };
+        self.bytes.extend_from_slice(&[opcode, 126, 0, 0]);
+        let mut load = if wire == Wire::Gzip {
+            self.plain.clear();
+            let load = write(&mut self.plain);
+            self.gzip.get_or_insert_default().member(&self.plain, &mut self.bytes);
+            load
+        } else {
+            write(&mut self.bytes)
+        };
+        let header = self.finish_header(start, opcode);
         load.bytes = if load.frames == 0 { 0 } else { (self.bytes.len() - start) as u64 };
         if load != Load::default() {
             self.marks.push((self.bytes.len(), load));
@@ -83,14 +135,14 @@ impl Outbox {
     }
 
     /// Writes the length where room was left for it; returns the length of the header.
-    fn finish_header(&mut self, start: usize) -> usize {
+    fn finish_header(&mut self, start: usize, opcode: u8) -> usize {
         let body = start + HEADER;
         let len = self.bytes.len() - body;
         if let (126.., Ok(len)) = (len, u16::try_from(len)) {
             self.bytes[start + 2..body].copy_from_slice(&len.to_be_bytes());
             return HEADER;
         }
-        let mut header = vec![FINAL_TEXT];
+        let mut header = vec![opcode];
         if let Ok(len @ ..126) = u8::try_from(len) {
             header.push(len);
         } else {
@@ -101,9 +153,9 @@ impl Outbox {
         header.len()
     }
 
-    /// The payload of a frame that waits.
-    pub(super) fn payload(&self, at: std::ops::Range<usize>) -> &[u8] {
-        &self.bytes[at]
+    /// The payload of the last frame, as it was written.
+    pub(super) fn payload(&self, wire: Wire, at: std::ops::Range<usize>) -> &[u8] {
+        if wire == Wire::Gzip { &self.plain } else { &self.bytes[at] }
     }
 
     /// Writes what `to` takes, at most `limit` bytes; returns what the frames that went out whole
@@ -150,25 +202,24 @@ impl Outbox {
 mod tests {
     use super::*;
 
-    const QUOTE: Load = Load { frames: 1, quotes: 1, repeats: 0, trades: 0, garbage: 0, bytes: 0 };
-
     #[test]
     fn lengths_are_spelled_as_the_rfc_wants() {
-        for (len, header) in [
-            (0, vec![0x81, 0]),
-            (125, vec![0x81, 125]),
-            (126, vec![0x81, 126, 0, 126]),
-            (65_535, vec![0x81, 126, 255, 255]),
-            (65_536, vec![0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        for (wire, len, header) in [
+            (Wire::Text, 0, vec![0x81, 0]),
+            (Wire::Text, 125, vec![0x81, 125]),
+            (Wire::Text, 126, vec![0x81, 126, 0, 126]),
+            (Wire::Text, 65_535, vec![0x81, 126, 255, 255]),
+            (Wire::Binary, 7, vec![0x82, 7]),
+            (Wire::Binary, 65_536, vec![0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
         ] {
             let mut outbox = Outbox::default();
-            outbox.text(b"before");
-            let body = outbox.frame(|out| {
+            outbox.text(Wire::Text, b"before");
+            let body = outbox.frame(wire, |out| {
                 out.resize(out.len() + len, b'x');
-                QUOTE
+                Load::QUOTE
             });
             assert_eq!(outbox.bytes[8..body.start], header, "{len}");
-            assert_eq!(outbox.payload(body.clone()), vec![b'x'; len]);
+            assert_eq!(outbox.payload(wire, body.clone()), vec![b'x'; len]);
             assert_eq!(body.end, outbox.bytes.len());
         }
     }
@@ -177,9 +228,9 @@ mod tests {
     fn a_frame_counts_when_its_last_byte_is_out() {
         let mut outbox = Outbox::default();
         for _ in 0..2 {
-            outbox.frame(|out| {
+            outbox.frame(Wire::Text, |out| {
                 out.extend_from_slice(b"0123456789");
-                QUOTE
+                Load::QUOTE
             });
         }
         let mut wire = Vec::new();

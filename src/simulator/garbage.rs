@@ -3,8 +3,23 @@
 use fastrand::Rng;
 use serde_json::Value;
 
-/// A frame like this good one that nobody can take for good.
-pub(super) fn broken(good: &[u8], rng: &mut Rng) -> Vec<u8> {
+use super::frame::Wire;
+
+/// A payload like this good one that nobody can take for good, and how it travels.
+pub(super) fn broken(wire: Wire, good: &[u8], rng: &mut Rng) -> (Wire, Vec<u8>) {
+    match wire {
+        Wire::Text => (Wire::Text, broken_json(good, rng)),
+        Wire::Binary => (Wire::Binary, broken_message(good, rng)),
+        Wire::Gzip => match rng.u8(..6) {
+            0 => (Wire::Binary, good.to_vec()),
+            // The beginning of a member without a name or a time, and nothing of its content.
+            1 => (Wire::Binary, vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]),
+            _ => (Wire::Gzip, broken_json(good, rng)),
+        },
+    }
+}
+
+fn broken_json(good: &[u8], rng: &mut Rng) -> Vec<u8> {
     match rng.u8(..5) {
         0 => good[..good.len() / 2].to_vec(),
         1 => good.iter().map(|it| if it.is_ascii_digit() { b'x' } else { *it }).collect(),
@@ -14,6 +29,15 @@ pub(super) fn broken(good: &[u8], rng: &mut Rng) -> Vec<u8> {
             .choice([&b"null"[..], b"{}", b"[]", b"\"\"", b"", b"not json", b"{\"data\":"])
             .unwrap_or_default()
             .to_vec(),
+    }
+}
+
+/// A protocol buffer that ends too early, has a field of no wire type there is, or is none.
+fn broken_message(good: &[u8], rng: &mut Rng) -> Vec<u8> {
+    match rng.u8(..3) {
+        0 => good[..good.len().saturating_sub(1)].to_vec(),
+        1 => [&[0x0f], good].concat(),
+        _ => b"{\"data\":1}".to_vec(),
     }
 }
 
@@ -49,8 +73,10 @@ mod tests {
     fn nothing_is_too_short_to_break() {
         let mut rng = Rng::with_seed(1);
         for good in [&b""[..], b"{", "é".as_bytes()] {
-            for _ in 0..50 {
-                broken(good, &mut rng);
+            for wire in [Wire::Text, Wire::Binary, Wire::Gzip] {
+                for _ in 0..50 {
+                    broken(wire, good, &mut rng);
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ use crate::stop::Stop;
 
 const HEAD_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
+const BODY_MAX: usize = 64 * 1024;
 /// For a whole head to arrive.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// How long a read or write may keep a thread from seeing that it should stop.
@@ -51,6 +52,32 @@ impl Request {
         let first = first.to_owned();
         self.path = rest;
         first
+    }
+
+    /// Takes the body off the socket, of which `read` bytes have been read with the head: a socket
+    /// closed with something unread is reset, which can cost the client the answer.
+    pub(super) fn skip_body(
+        &self,
+        mut socket: &TcpStream,
+        read: usize,
+        stop: &Stop,
+    ) -> io::Result<()> {
+        let len = self.header("content-length").and_then(|it| it.parse().ok()).unwrap_or(0);
+        if BODY_MAX < len {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let deadline = Instant::now() + HEAD_WITHIN;
+        let (mut left, mut chunk) = (len.saturating_sub(read), [0; 4096]);
+        while 0 < left && !stop.requested() && Instant::now() < deadline {
+            let most = chunk.len().min(left);
+            match socket.read(&mut chunk[..most]) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => left -= n,
+                Err(e) if is_timeout(&e) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn is_upgrade(&self) -> bool {
@@ -125,6 +152,7 @@ fn http_reason(status: u16) -> &'static str {
         400 => "Bad Request",
         403 => "Forbidden",
         404 => "Not Found",
+        405 => "Method Not Allowed",
         418 => "I'm a teapot",
         429 => "Too Many Requests",
         451 => "Unavailable For Legal Reasons",

@@ -1,13 +1,12 @@
 //! Whether a connection lives by its venue's rules. It is told the time.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
+use std::time::{Duration, Instant};
+
+use super::{
+    dialect::{Proof, Rules},
+    pace::{Pace, Times},
 };
 
-use super::dialect::Rules;
-
-const SECOND: Duration = Duration::from_secs(1);
 /// Where keepalive periods are overridden, a client is missed after so many of them.
 const PERIODS: u32 = 3;
 
@@ -27,10 +26,11 @@ pub(super) struct Keepalive {
     pong_within: Duration,
     idle_max: Option<Duration>,
     unsubscribed_max: Option<Duration>,
-    /// Whether data pushed keeps a connection alive without a ping.
-    data_counts: bool,
-    frames_a_second: Option<usize>,
-    frames: VecDeque<Instant>,
+    proof: Proof,
+    /// The periods are not the venue's.
+    overridden: bool,
+    pace: Option<Pace>,
+    frames: Times,
     our_ping: Instant,
     unanswered: Option<Instant>,
     their_ping: Instant,
@@ -47,9 +47,10 @@ impl Keepalive {
             pong_within: period.map_or(rules.pong_within, |it| it * PERIODS),
             idle_max: demanded(rules.idle_max),
             unsubscribed_max: demanded(rules.unsubscribed_max),
-            data_counts: period.is_none(),
-            frames_a_second: rules.frames_a_second.filter(|_| limits),
-            frames: VecDeque::new(),
+            proof: rules.proof,
+            overridden: period.is_some(),
+            pace: rules.frames.filter(|_| limits),
+            frames: Times::default(),
             our_ping: now,
             unanswered: None,
             their_ping: now,
@@ -58,20 +59,18 @@ impl Keepalive {
         }
     }
 
-    /// A frame came; says whether they are within the limit of any second.
+    /// A frame came; says whether they are within the limit.
     pub(super) fn frame(&mut self, now: Instant) -> bool {
-        let Some(most) = self.frames_a_second else { return true };
-        while self.frames.front().is_some_and(|it| SECOND <= now - *it) {
-            self.frames.pop_front();
+        if self.proof == Proof::Anything {
+            self.their_ping = now;
         }
-        self.frames.push_back(now);
-        self.frames.len() <= most
+        self.pace.is_none_or(|pace| self.frames.admit(pace, now))
     }
 
     /// A pong came; says whether it counts as a frame. Those we have asked for more often than the
     /// venue does are not held against the client.
     pub(super) fn pong(&mut self) -> bool {
-        self.unanswered.take().is_none() || self.data_counts
+        self.unanswered.take().is_none() || !self.overridden
     }
 
     pub(super) fn pinged(&mut self, now: Instant) {
@@ -87,10 +86,15 @@ impl Keepalive {
         if subscribed {
             self.subscribed = now;
         }
-        let alive = if self.data_counts { self.data.max(self.their_ping) } else { self.their_ping };
+        let data_counts = self.proof != Proof::Pings && !self.overridden;
+        let alive = if data_counts { self.data.max(self.their_ping) } else { self.their_ping };
+        let useful = match self.proof {
+            Proof::Anything => self.subscribed.max(self.their_ping),
+            Proof::Pings | Proof::PingsOrData => self.subscribed,
+        };
         let over = |since: Instant, most: Option<Duration>| most.is_some_and(|it| it < now - since);
         if over(alive, self.idle_max)
-            || over(self.subscribed, self.unsubscribed_max)
+            || over(useful, self.unsubscribed_max)
             || self.unanswered.is_some_and(|it| self.pong_within < now - it)
         {
             return Verdict::Cut;
@@ -113,7 +117,11 @@ mod tests {
     };
 
     fn keepalive(exchange: Exchange, period: Option<Duration>, now: Instant) -> Keepalive {
-        let rules = (Dialect::of(exchange).rules)(Market::Spot);
+        of(exchange, Market::Spot, period, now)
+    }
+
+    fn of(exchange: Exchange, market: Market, period: Option<Duration>, now: Instant) -> Keepalive {
+        let rules = (Dialect::of(exchange).rules)(market);
         Keepalive::new(&rules, period, true, now)
     }
 
@@ -155,6 +163,59 @@ mod tests {
 
         let mut it = keepalive(Exchange::Okx, None, start);
         it.pinged(start + secs(25));
+        assert_eq!(it.check(false, start + secs(31)), Verdict::Cut);
+    }
+
+    #[test]
+    fn some_want_pings_whatever_flows() {
+        let start = Instant::now();
+        for (exchange, market, most) in [
+            (Exchange::Bitget, Market::Spot, 130),
+            (Exchange::Kucoin, Market::Perp, 60),
+            (Exchange::Mexc, Market::Perp, 60),
+        ] {
+            let mut it = of(exchange, market, None, start);
+            it.pinged(start + secs(10));
+            it.pushed(start + secs(most + 9));
+            assert_eq!(it.check(true, start + secs(most + 9)), Verdict::Fine, "{exchange}");
+            assert_eq!(it.check(true, start + secs(most + 11)), Verdict::Cut, "{exchange}");
+        }
+    }
+
+    #[test]
+    fn gateio_takes_any_frame_for_a_sign_of_life() {
+        let start = Instant::now();
+        let mut it = keepalive(Exchange::Gateio, None, start);
+        assert!(it.frame(start + secs(25)));
+        assert_eq!(it.check(false, start + secs(54)), Verdict::Fine);
+        assert_eq!(it.check(false, start + secs(56)), Verdict::Cut);
+        let mut it = keepalive(Exchange::Gateio, None, start);
+        it.pushed(start + secs(50));
+        assert_eq!(it.check(true, start + secs(109)), Verdict::Fine);
+        assert_eq!(it.check(true, start + secs(111)), Verdict::Cut);
+    }
+
+    #[test]
+    fn mexc_spot_wants_a_subscription_and_data_or_pings() {
+        let start = Instant::now();
+        let mut it = keepalive(Exchange::Mexc, None, start);
+        it.pinged(start + secs(25));
+        assert_eq!(it.check(false, start + secs(31)), Verdict::Cut);
+        let mut it = keepalive(Exchange::Mexc, None, start);
+        it.pushed(start + secs(30));
+        assert_eq!(it.check(true, start + secs(89)), Verdict::Fine);
+        assert_eq!(it.check(true, start + secs(91)), Verdict::Cut);
+    }
+
+    #[test]
+    fn bingx_closes_half_a_minute_after_it_began_to_ask() {
+        let start = Instant::now();
+        let mut it = keepalive(Exchange::Bingx, None, start);
+        for at in [5.1, 10.2, 15.3, 20.4, 25.5] {
+            let now = start + Duration::from_secs_f64(at);
+            assert_eq!(it.check(false, now), Verdict::Ping);
+        }
+        assert_eq!(it.check(false, start + secs(30)), Verdict::Fine);
         assert_eq!(it.check(false, start + secs(31)), Verdict::Cut);
     }
 

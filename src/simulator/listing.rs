@@ -1,10 +1,15 @@
 //! What a venue lists: the usual coins, generated ones, and rows that are not what they seem.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use parking_lot::Mutex;
 
 use super::{
     dialect::Dialect,
-    prices::{mix, whole},
+    prices::{Print, mix, whole},
 };
 use crate::market::Venue;
 
@@ -79,6 +84,7 @@ pub(super) struct Row {
     update: AtomicU64,
     trade: AtomicU64,
     aggregate: AtomicU64,
+    prints: Mutex<VecDeque<Print>>,
 }
 
 impl Row {
@@ -105,6 +111,19 @@ impl Row {
 
     pub(super) fn next_aggregate(&self) -> u64 {
         self.aggregate.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Keeps the last `most` trades.
+    pub(super) fn remember(&self, prints: &[Print], most: usize) {
+        let mut kept = self.prints.lock();
+        kept.extend(prints);
+        let over = kept.len().saturating_sub(most);
+        kept.drain(..over);
+    }
+
+    /// What has been remembered, oldest first.
+    pub(super) fn remembered(&self) -> Vec<Print> {
+        self.prints.lock().iter().copied().collect()
     }
 
     pub(super) fn tick(&self) -> String {
@@ -172,7 +191,8 @@ const THIN_VOLUME: f64 = 1.4e6;
 /// The list of a venue: `count` rows.
 pub(super) fn rows(venue: Venue, dialect: &Dialect, count: usize, seed: u64) -> Vec<Row> {
     let traps = if count < SPECIALS_FROM { vec![] } else { (dialect.traps)(venue.market) };
-    let usdc = if count < SPECIALS_FROM { 0 } else { USDC_PAIRS };
+    let has_usdc = SPECIALS_FROM <= count && (dialect.usdc)(venue.market);
+    let usdc = if has_usdc { USDC_PAIRS } else { 0 };
     let plain = count - usdc - traps.len().min(TRAPS_MAX);
     let maker = Maker { venue, dialect, seed, plain };
     let mut rows: Vec<_> = (0..plain).map(|coin| maker.pair(coin, "USDT", coin)).collect();
@@ -273,6 +293,7 @@ fn blank(native: String, base: &str, quote: &str, kind: Kind, price: f64) -> Row
         update: AtomicU64::new(first),
         trade: AtomicU64::new(first),
         aggregate: AtomicU64::new(first / 2),
+        prints: Mutex::default(),
     }
 }
 
@@ -312,6 +333,18 @@ fn places(wanted: i32, at_most: u32) -> u32 {
 /// Contracts of a round number of coins worth about 1,000 units of the quote asset.
 pub(super) fn round_contract(price: f64) -> f64 {
     10_f64.powi(magnitude(1000.0 / price))
+}
+
+/// Contracts worth up to 10 units of the quote asset: of every second order of magnitude whole ones
+/// are traded, of the others tenths.
+pub(super) fn small_contract(price: f64) -> f64 {
+    let magnitude = magnitude(price);
+    10_f64.powi(-magnitude - i32::from(magnitude % 2 == 0))
+}
+
+/// Contracts worth less than one unit of the quote asset, of which whole ones are traded.
+pub(super) fn tiny_contract(price: f64) -> f64 {
+    10_f64.powi(-magnitude(price) - 1)
 }
 
 /// A contract size in the fewest digits.

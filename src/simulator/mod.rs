@@ -5,10 +5,15 @@
 //! `/okx-perp/ws/v5/public`. `GET /stats` tells what has been sent.
 //!
 //! In reading order: `fault` is what can go wrong, `listing` what is traded, `prices` what for,
-//! `dialect` what differs between exchanges, `binance`, `bybit` and `okx` are those differences,
+//! `dialect` what differs between exchanges, the files named after exchanges are those differences,
 //! `connection` is one client's life, `server` is how it gets there.
+//!
+//! It is written from the exchanges' documentation and shares nothing with the code that collects
+//! from them, so that a misreading shows when the two meet.
 
 mod binance;
+mod bingx;
+mod bitget;
 mod bybit;
 mod connection;
 mod dialect;
@@ -16,14 +21,20 @@ mod digits;
 mod fault;
 mod frame;
 mod garbage;
+mod gateio;
+mod gzip;
 mod http;
 mod keepalive;
+mod kucoin;
 mod listing;
+mod mexc;
 mod okx;
+mod pace;
 mod prices;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod topics;
 mod world;
 
@@ -41,15 +52,12 @@ use crate::{
     stop::Stop,
 };
 
-/// The exchanges that can be simulated, spot and perp each.
-pub const EXCHANGES: [Exchange; 3] = [Exchange::Binance, Exchange::Bybit, Exchange::Okx];
-
 /// What is simulated.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The venues that are served, of [`EXCHANGES`].
+    /// The venues that are served.
     pub venues: Vec<Venue>,
     /// Instruments listed per venue. From 20 on, some are not what they seem: halted, dated,
     /// inverse, of another quote asset, hardly traded.
@@ -77,7 +85,7 @@ impl Default for Options {
         let markets = |it| Market::ALL.map(|market| Venue::new(it, market));
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            venues: EXCHANGES.into_iter().flat_map(markets).collect(),
+            venues: Exchange::ALL.into_iter().flat_map(markets).collect(),
             symbols: 50,
             rate: 1_000.0,
             trade_share: 0.1,
@@ -92,14 +100,22 @@ impl Default for Options {
 /// What a venue has written to its clients' sockets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Sent {
-    /// Data frames.
+    /// Data frames, whatever is in them.
     pub frames: u64,
     /// Frames with the state of a book.
     pub quotes: u64,
     /// Those of them that say again what the connection has been told already.
     pub repeats: u64,
-    /// Trades; several may share a frame. Those that are no trades of the market do not count.
+    /// Trades; several may share a frame.
     pub trades: u64,
+    /// Trades that a client has no use for, and which are not among `trades`: those that its
+    /// connection has been told already (`BingX`), and those that were over before it subscribed
+    /// (the history that Bitget sends first).
+    pub repeated_trades: u64,
+    /// What looks like a quote or a trade, is none of the market's, and is not among `quotes` and
+    /// `trades`: first quotes that are minutes old (`BingX` swap), books and wrappers with nothing
+    /// in them (Gate.io, MEXC), fills of liquidations (Binance and Gate.io futures).
+    pub withheld: u64,
     /// Broken frames sent by a fault; they are no data frames.
     pub garbage: u64,
     /// Bytes of data frames, their headers included.

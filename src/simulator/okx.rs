@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     dialect::{Desk, Dialect, Opened, Rules, Session, Update},
     digits,
+    frame::Load,
     http::{Request, Response},
     listing::{self, Kind, Trap},
     prices::{Book, Print, mix},
@@ -27,11 +28,13 @@ pub(super) const DIALECT: Dialect = Dialect {
     traps,
     price_places_max: 12,
     thousands: |_| false,
+    usdc: |_| true,
     contract: |market, kind, price| match (market, kind) {
         (Market::Spot, _) => None,
         (_, Kind::Inverse) => Some(if 10_000.0 < price { 100.0 } else { 10.0 }),
         _ => Some(listing::round_contract(price)),
     },
+    posts: &[],
     rest: rest::answer,
     open,
     refusal: |status| match status {
@@ -43,18 +46,13 @@ pub(super) const DIALECT: Dialect = Dialect {
 
 fn rules(_: Market) -> Rules {
     Rules {
-        ping_every: None,
-        pong_within: Duration::MAX,
         idle_max: Some(Duration::from_secs(30)),
         unsubscribed_max: Some(Duration::from_secs(30)),
-        frames_a_second: None,
         connects: (3, Duration::from_secs(1)),
-        connects_status: 429,
         snapshot: true,
-        late_acks: false,
         repeat_after: Some(Duration::from_mins(1)),
-        prints_max: 1,
-        cut: (4004, "no data received in 30s"),
+        cut: Some((4004, "no data received in 30s")),
+        ..Rules::NONE
     }
 }
 
@@ -112,13 +110,13 @@ impl Session for Okx {
         let id = request["id"].as_str();
         if let Err(complaint) = self.act(text, &request, desk) {
             if complaint.0 == "60014" {
-                *desk.close = Some((1008, "too many requests"));
+                *desk.close = Some(Some((1008, "too many requests")));
             }
             desk.reply(self.error(id, complaint));
         }
     }
 
-    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) {
+    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) -> Load {
         out.extend_from_slice(b"{\"arg\":{\"channel\":\"bbo-tbt\",\"instId\":\"");
         out.extend_from_slice(it.row.native.as_bytes());
         out.extend_from_slice(b"\"},\"data\":[{\"asks\":[");
@@ -130,9 +128,10 @@ impl Session for Okx {
         out.extend_from_slice(b"\",\"seqId\":");
         digits::integer(out, book.update);
         out.extend_from_slice(b"}]}");
+        Load::QUOTE
     }
 
-    fn trades(&self, it: &Update<'_>, prints: &[Print], rng: &mut Rng, out: &mut Vec<u8>) -> u64 {
+    fn trades(&self, it: &Update<'_>, prints: &[Print], rng: &mut Rng, out: &mut Vec<u8>) -> Load {
         let native = it.row.native.as_bytes();
         out.extend_from_slice(b"{\"arg\":{\"channel\":\"trades\",\"instId\":\"");
         out.extend_from_slice(native);
@@ -161,7 +160,7 @@ impl Session for Okx {
             out.push(b'}');
         }
         out.extend_from_slice(b"]}");
-        prints.len() as u64
+        Load::trades(prints.len())
     }
 }
 

@@ -24,6 +24,13 @@ pub(super) struct Book {
     pub(super) time: u64,
 }
 
+impl Book {
+    /// Whether it has the same levels.
+    pub(super) fn says(&self, other: &Book) -> bool {
+        Book { update: other.update, time: other.time, ..*self } == *other
+    }
+}
+
 /// A trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Print {

@@ -154,6 +154,7 @@ impl<'a> Greeter<'a> {
             return refusal(served, status).write_to(&socket, self.stop);
         }
         if !request.is_upgrade() {
+            request.skip_body(&socket, tail.len(), self.stop)?;
             return self.rest(served, &request).write_to(&socket, self.stop);
         }
         let session = match self.upgrade(served, &request, client) {
@@ -182,7 +183,8 @@ impl<'a> Greeter<'a> {
     }
 
     fn rest(self, served: &Served, request: &Request) -> Response {
-        if request.method == "GET" {
+        let posted = served.dialect.posts.contains(&&*request.path);
+        if request.method == if posted { "POST" } else { "GET" } {
             (served.dialect.rest)(self.world, served, request)
         } else {
             refusal(served, 405)
@@ -196,7 +198,7 @@ impl<'a> Greeter<'a> {
         client: u64,
     ) -> Result<(String, Box<dyn Session>), Response> {
         let rules = (served.dialect.rules)(served.venue.market);
-        if self.world.limits && !served.admits(rules.connects) {
+        if self.world.limits && !served.admits(rules.connects, rules.sockets_max) {
             return Err(refusal(served, rules.connects_status));
         }
         let head = request.accept_upgrade().ok_or_else(|| refusal(served, 400))?;

@@ -1,6 +1,12 @@
 //! The frames of every venue, word for word, next to the examples of its documentation.
 
-use std::time::Instant;
+mod bingx;
+mod bitget;
+mod gateio;
+mod kucoin;
+mod mexc;
+
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use serde_json::Value;
@@ -8,6 +14,7 @@ use serde_json::Value;
 use super::{
     Options,
     dialect::{Desk, Session, Update},
+    frame::Load,
     http::Request,
     listing::Row,
     prices::{Book, Print},
@@ -41,21 +48,27 @@ struct Bench {
     world: World,
     path: &'static str,
     request: String,
+    headers: Vec<(String, String)>,
 }
 
 impl Bench {
     fn new(exchange: Exchange, market: Market, path: &'static str, request: &str) -> Self {
         let venues = vec![Venue::new(exchange, market)];
         let world = World::new(&Options { venues, symbols: 2, ..Options::default() });
-        Self { world, path, request: request.to_owned() }
+        Self { world, path, request: request.to_owned(), headers: vec![] }
     }
 
-    fn run<T>(&self, frame: impl FnOnce(&dyn Session, &Served, &Topics<'_>) -> T) -> T {
+    fn row_mut(&mut self, row: usize) -> &mut Row {
+        &mut self.world.venues[0].rows[row]
+    }
+
+    fn run<T>(&self, frame: impl FnOnce(&mut dyn Session, &Served, &Topics<'_>) -> T) -> T {
         let served = &self.world.venues[0];
-        let request = Request { path: self.path.to_owned(), ..Request::default() };
+        let headers = self.headers.clone();
+        let request = Request { path: self.path.to_owned(), headers, ..Request::default() };
         let mut session = (served.dialect.open)(served, &request, 1).expect("the path is right");
         let mut topics = Topics::new(&served.demand);
-        let (mut replies, mut pinged, mut close) = (vec![], false, None);
+        let (mut replies, mut pinged, mut ponged, mut close) = (vec![], false, false, None);
         let mut desk = Desk {
             served,
             topics: &mut topics,
@@ -63,10 +76,63 @@ impl Bench {
             limits: true,
             now: Instant::now(),
             pinged: &mut pinged,
+            ponged: &mut ponged,
             close: &mut close,
         };
         session.text(&self.request, &mut desk);
-        frame(&*session, served, &topics)
+        frame(&mut *session, served, &topics)
+    }
+
+    /// What it says to one text after the other, `apart` from each other, until it has enough.
+    fn talk(&self, texts: impl IntoIterator<Item = String>, apart: Duration) -> Vec<String> {
+        let served = &self.world.venues[0];
+        let request = Request { path: self.path.to_owned(), ..Request::default() };
+        let mut session = (served.dialect.open)(served, &request, 1).expect("the path is right");
+        let mut topics = Topics::new(&served.demand);
+        let (mut said, mut now) = (vec![], Instant::now());
+        for text in texts {
+            let (mut replies, mut pinged, mut ponged, mut close) = (vec![], false, false, None);
+            now += apart;
+            let mut desk = Desk {
+                served,
+                topics: &mut topics,
+                replies: &mut replies,
+                limits: true,
+                now,
+                pinged: &mut pinged,
+                ponged: &mut ponged,
+                close: &mut close,
+            };
+            session.text(&text, &mut desk);
+            said.extend(replies);
+            if close.is_some() {
+                said.push("closed".to_owned());
+                break;
+            }
+        }
+        said
+    }
+
+    /// A frame with the state of a book, and what it counts for.
+    fn raw_quote(&self, row: usize, last: Option<&Book>, mut book: Book) -> (Vec<u8>, Load) {
+        self.run(|session, served, topics| {
+            let topic = topics.of(Channel::Quotes).first().expect("it is subscribed");
+            let mut out = vec![];
+            let update = Update { row: &served.rows[row], topic, now: NOW, last };
+            let load = session.quote(&update, &mut book, &mut out);
+            (out, load)
+        })
+    }
+
+    /// A frame with trades before the subscription.
+    fn history(&self, prints: &[Print]) -> String {
+        self.run(|session, served, topics| {
+            let topic = topics.of(Channel::Trades).first().expect("it is subscribed");
+            let update = Update { row: &served.rows[0], topic, now: NOW, last: None };
+            let mut out = vec![];
+            session.history(&update, prints, &mut out);
+            checked(out)
+        })
     }
 
     fn quote(&self, row: usize, last: Option<&Book>, mut book: Book) -> (String, Book) {
@@ -74,7 +140,7 @@ impl Bench {
             let topic = topics.of(Channel::Quotes).first().expect("it is subscribed");
             let mut out = vec![];
             let update = Update { row: btc(&served.rows[row]), topic, now: NOW, last };
-            session.quote(&update, &mut book, &mut out);
+            assert_eq!(session.quote(&update, &mut book, &mut out), Load::QUOTE);
             (checked(out), book)
         })
     }
@@ -86,7 +152,8 @@ impl Bench {
             let mut out = vec![];
             // A chance for which nothing special happens.
             let mut rng = Rng::with_seed(1);
-            assert_eq!(session.trades(&update, prints, &mut rng, &mut out), prints.len() as u64);
+            let load = session.trades(&update, prints, &mut rng, &mut out);
+            assert_eq!(load, Load::trades(prints.len()));
             checked(out)
         })
     }

@@ -8,11 +8,14 @@ use std::{
 
 use fastrand::Rng;
 
-use super::prices::Book;
+use super::prices::{Book, Print};
 use crate::market::Channel;
 
 /// Subscriptions of one connection, whatever the venue's limit.
 const TOPICS_MAX: usize = 20_000;
+
+/// Trades that may be repeated.
+const TOLD: usize = 2;
 
 /// How many topics that deliver all connections of a venue have.
 #[derive(Debug, Default)]
@@ -47,8 +50,23 @@ pub(super) struct Topic {
     pub(super) fills_max: u64,
     /// The book as the client knows it.
     pub(super) last: Option<Book>,
-    /// When `last` was sent.
+    /// When `last`, or the history of trades, was sent.
     pub(super) sent: Option<Instant>,
+    /// The trades told last, where trades have to be told apart.
+    pub(super) told: Vec<Print>,
+}
+
+impl Topic {
+    /// Makes a trade differ from all that have been told, and takes it for told.
+    pub(super) fn tell_apart(&mut self, print: &mut Print, rng: &mut Rng) {
+        if let Some(last) = self.told.last().filter(|it| it.time == print.time) {
+            print.size = last.size + rng.u64(1..8);
+        }
+        if TOLD == self.told.len() {
+            self.told.remove(0);
+        }
+        self.told.push(*print);
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +123,15 @@ impl<'a> Topics<'a> {
             return;
         }
         let all = self.of_mut(channel);
-        all.push(Topic { name: name.into(), row, style, fills_max, last: None, sent: None });
+        all.push(Topic {
+            name: name.into(),
+            row,
+            style,
+            fills_max,
+            last: None,
+            sent: None,
+            told: vec![],
+        });
         let place = Place::Live(channel, all.len() - 1);
         self.names.insert(name.into(), place);
         self.demand.of(channel).fetch_add(1, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! What all threads share.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
@@ -14,7 +14,9 @@ use super::{
     fault::Board,
     frame::Load,
     listing::{self, Row},
+    pace::{Pace, Times},
     prices::Prices,
+    tokens::Tokens,
     topics::Demand,
 };
 use crate::market::Venue;
@@ -86,7 +88,9 @@ pub(super) struct Served {
     pub(super) faults: Board,
     pub(super) counters: Counters,
     index: HashMap<String, usize>,
-    connects: Mutex<VecDeque<Instant>>,
+    /// Those of venues that admit with tokens.
+    pub(super) tokens: Tokens,
+    connects: Mutex<Times>,
 }
 
 impl std::fmt::Debug for Served {
@@ -108,6 +112,7 @@ impl Served {
             demand: Demand::default(),
             faults: Board::default(),
             counters: Counters::default(),
+            tokens: Tokens::default(),
             connects: Mutex::default(),
         }
     }
@@ -127,18 +132,10 @@ impl Served {
         self.faults.refuses_symbol([&row.native, &row.symbol])
     }
 
-    /// Counts a connection against the venue's limit; says whether it is within it.
-    pub(super) fn admits(&self, (most, within): (usize, Duration)) -> bool {
-        let now = Instant::now();
-        let mut connects = self.connects.lock();
-        while connects.front().is_some_and(|it| within <= now - *it) {
-            connects.pop_front();
-        }
-        if most <= connects.len() {
-            return false;
-        }
-        connects.push_back(now);
-        true
+    /// Counts a connection against the venue's limits; says whether it is within them.
+    pub(super) fn admits(&self, pace: Pace, sockets_max: usize) -> bool {
+        self.counters.read().open < sockets_max as u64
+            && self.connects.lock().admit(pace, Instant::now())
     }
 }
 
@@ -149,6 +146,8 @@ pub(super) struct Counters {
     quotes: AtomicU64,
     repeats: AtomicU64,
     trades: AtomicU64,
+    repeated_trades: AtomicU64,
+    withheld: AtomicU64,
     garbage: AtomicU64,
     bytes: AtomicU64,
     connections: AtomicU64,
@@ -162,6 +161,8 @@ impl Counters {
             (&self.quotes, load.quotes),
             (&self.repeats, load.repeats),
             (&self.trades, load.trades),
+            (&self.repeated_trades, load.repeated_trades),
+            (&self.withheld, load.withheld),
             (&self.garbage, load.garbage),
             (&self.bytes, load.bytes),
         ] {
@@ -192,6 +193,8 @@ impl Counters {
             quotes: get(&self.quotes),
             repeats: get(&self.repeats),
             trades: get(&self.trades),
+            repeated_trades: get(&self.repeated_trades),
+            withheld: get(&self.withheld),
             garbage: get(&self.garbage),
             bytes: get(&self.bytes),
             connections: get(&self.connections),

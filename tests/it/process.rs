@@ -3,7 +3,8 @@
 use std::{fs, path::Path, process::Command, thread, time::Instant};
 
 use spread_aggregator::{
-    market::Channel,
+    exchange,
+    market::{Channel, Exchange, Market, Venue},
     simulator::{Fault, Options, Sent, Simulator},
     stop::Stop,
 };
@@ -98,8 +99,14 @@ fn all_that_was_sent_is_stored_when_the_exchanges_close_first() {
 #[test]
 fn promise_3_a_hundred_reconnects_leave_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options { symbols: 20, rate: 4_000.0, limits: false, ..Options::default() };
-    let venues = options.venues.clone();
+    let venues: Vec<_> = exchange::ALL.iter().map(|it| it.venue).collect();
+    let options = Options {
+        venues: venues.clone(),
+        symbols: 20,
+        rate: 4_000.0,
+        limits: false,
+        ..Options::default()
+    };
     let simulator = Simulator::bind(options).unwrap();
     let closing_time = Stop::default();
     thread::scope(|scope| {

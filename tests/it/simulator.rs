@@ -437,7 +437,7 @@ fn every_venue_acknowledges_then_sends_and_counts_what_it_sent() {
             client.catch_up();
             eventually("all is counted", || {
                 let sent = simulator.sent(venue);
-                let sent = Sent { connections: 0, open: 0, repeats: 0, ..sent };
+                let sent = Sent { connections: 0, open: 0, repeats: 0, withheld: 0, ..sent };
                 sent == client.got
             });
             let stats = get_json(simulator, "/stats");
