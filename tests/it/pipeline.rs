@@ -315,3 +315,38 @@ fn lists_that_change_are_followed_on_the_running_connections() {
     });
     assert_eq!(summary.unwrap().dropped, 0);
 }
+
+#[test]
+fn all_that_every_venue_has_sent_is_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let venues: Vec<_> = exchange::ALL.iter().map(|it| it.venue).collect();
+    let mut all = setting(&venues);
+    // One connection each, or the pacing of connects would be what is tested.
+    all.options.limits = false;
+    let summary = all.run(dir.path(), |world| {
+        world.until_all_deliver(200);
+        for &venue in &venues {
+            // All that is sent before a connection ends without a goodbye arrives.
+            world.simulator.inject(venue, Fault::Http(503));
+            world.simulator.inject(venue, Fault::Eof);
+        }
+        for &venue in &venues {
+            let over = || world.simulator.sent(venue).open == 0;
+            eventually(&format!("{venue} has closed"), over);
+            let over = || world.venue(venue).connections.get() == 0;
+            eventually(&format!("{venue} is given up"), over);
+            let (sent, got) = (world.simulator.sent(venue), world.venue(venue));
+            assert_eq!(got.quotes.get(), sent.quotes, "quotes of {venue}");
+            // Trades of before, and those that are no trades of the book, come on top.
+            let most = sent.trades + sent.repeated_trades + sent.withheld;
+            let trades = got.trades.get();
+            assert!((sent.trades..=most).contains(&trades), "{trades} trades of {venue}: {sent:?}");
+            assert_eq!(got.decode_errors.get(), 0, "{venue}");
+            assert_eq!(got.unknown_frames.get(), 0, "{venue}");
+        }
+    });
+    let summary = summary.unwrap();
+    assert_eq!((summary.dropped, summary.written.rows_lost), (0, 0));
+    assert_eq!(rows(dir.path(), Channel::Quotes).len() as u64, summary.written.rows_quotes);
+    assert_eq!(rows(dir.path(), Channel::Trades).len() as u64, summary.written.rows_trades);
+}
