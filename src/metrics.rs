@@ -94,6 +94,8 @@ label_values! {
         Protocol = "protocol",
         /// The exchange announced that it would close it.
         Notice = "notice",
+        /// It came near the longest that the exchange lets one last.
+        Lifetime = "lifetime",
         /// Our own code panicked on it.
         Panic = "panic",
     }
@@ -124,7 +126,7 @@ pub struct Metrics {
     messages: Family<VenueLabels, Counter>,
     bytes: Family<VenueLabels, Counter>,
     events: Family<ChannelLabels, Counter>,
-    repeated_trades: Family<VenueLabels, Counter>,
+    repeated: Family<VenueLabels, Counter>,
     decode_errors: Family<VenueLabels, Counter>,
     unknown_frames: Family<VenueLabels, Counter>,
     reconnects: Family<ReasonLabels, Counter>,
@@ -155,8 +157,8 @@ pub struct VenueMetrics {
     pub quotes: Counter,
     /// Trades decoded.
     pub trades: Counter,
-    /// Trades that came again and were dropped.
-    pub repeated_trades: Counter,
+    /// Events that came again and were dropped.
+    pub repeated: Counter,
     /// Frames that could not be decoded.
     pub decode_errors: Counter,
     /// Frames of a kind, or for a symbol, that we do not know.
@@ -204,7 +206,7 @@ impl Metrics {
             messages: Family::default(),
             bytes: Family::default(),
             events: Family::default(),
-            repeated_trades: Family::default(),
+            repeated: Family::default(),
             decode_errors: Family::default(),
             unknown_frames: Family::default(),
             reconnects: Family::default(),
@@ -229,8 +231,8 @@ impl Metrics {
         to.register("messages_received", "WebSocket messages received", self.messages.clone());
         to.register("bytes_received", "Bytes received from sockets", self.bytes.clone());
         to.register("events", "Quotes and trades decoded", self.events.clone());
-        let help = "Trades that came again and were dropped";
-        to.register("repeated_trades", help, self.repeated_trades.clone());
+        let help = "Events that came again and were dropped";
+        to.register("repeated_events", help, self.repeated.clone());
         to.register("decode_errors", "Frames not decoded", self.decode_errors.clone());
         let help = "Frames of a kind, or for a symbol, that is not known";
         to.register("unknown_frames", help, self.unknown_frames.clone());
@@ -267,7 +269,7 @@ impl Metrics {
             bytes: self.bytes.get_or_create_owned(&labels),
             quotes: events(Channel::Quotes),
             trades: events(Channel::Trades),
-            repeated_trades: self.repeated_trades.get_or_create_owned(&labels),
+            repeated: self.repeated.get_or_create_owned(&labels),
             decode_errors: self.decode_errors.get_or_create_owned(&labels),
             unknown_frames: self.unknown_frames.get_or_create_owned(&labels),
             connections: self.connections.get_or_create_owned(&labels),

@@ -208,6 +208,9 @@ impl Check {
         self.not_zero(&format!("{at}.heartbeat_timeout"), heartbeat_timeout);
         self.not_zero(&format!("{at}.stale_after"), stale_after);
         self.not_zero(&format!("{at}.rediscover"), rediscover);
+        if let Some(lifetime) = it.lifetime {
+            self.not_zero(&format!("{at}.lifetime"), lifetime);
+        }
         let ws_url = it.ws_url.as_deref();
         let rest_url = it.rest_url.as_deref();
         self.url(&format!("{at}.ws_url"), ws_url, ["ws", "wss"]);
@@ -221,6 +224,7 @@ impl Check {
                 heartbeat_timeout: heartbeat_timeout.0,
                 stale_after: stale_after.0,
             },
+            lifetime: it.lifetime.map(|it| it.0).or(protocol.limits.lifetime),
             rediscover: rediscover.0,
             ws_base: ws_url.map(str::to_owned),
             rest_base: rest_url.unwrap_or(protocol.rest.url).trim_end_matches('/').to_owned(),

@@ -44,6 +44,8 @@ pub struct VenuePlan {
     pub threads: usize,
     /// When a silence is a fault.
     pub patience: Patience,
+    /// How long a connection may be up before another takes over; `None` for as long as it lasts.
+    pub lifetime: Option<Duration>,
     /// How often the instrument list is read again.
     pub rediscover: Duration,
     /// What stands for scheme, host and port of the venue's WebSocket addresses.

@@ -138,6 +138,7 @@ pub(super) struct Exchange {
     pub(super) ws_url: Option<String>,
     pub(super) rest_url: Option<String>,
     pub(super) ca_file: Option<PathBuf>,
+    pub(super) lifetime: Option<Period>,
     pub(super) quote_assets: Option<Vec<String>>,
     pub(super) min_quote_volume: Option<Amount>,
     pub(super) max_quote_volume: Option<Amount>,

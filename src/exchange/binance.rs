@@ -30,6 +30,8 @@ pub(super) const SPOT: Protocol = Protocol {
         request_every: Duration::from_millis(350),
         // 300 in 5 minutes.
         connect_every: Duration::from_secs(1),
+        // 24 hours.
+        lifetime: Some(Duration::from_hours(23)),
     },
     quirks: Quirks::NONE,
 };

@@ -38,6 +38,7 @@ pub(super) const SPOT: Protocol = Protocol {
         // Fewer than 10 a second.
         request_every: Duration::from_millis(111),
         connect_every: Duration::from_millis(500),
+        lifetime: None,
     },
     // The server pings, in its own words, every 5 s.
     // Frames may hold trades that earlier ones held.

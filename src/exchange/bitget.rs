@@ -31,6 +31,8 @@ pub(super) const SPOT: Protocol = Protocol {
         request_every: Duration::from_millis(150),
         // 300 in 5 minutes.
         connect_every: Duration::from_millis(1100),
+        // 24 hours, by its own FAQ.
+        lifetime: Some(Duration::from_hours(23)),
     },
     quirks: Quirks {
         // The venue closes a connection that has not pinged for two minutes, whatever flows.

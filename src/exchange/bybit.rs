@@ -33,6 +33,7 @@ pub(super) const SPOT: Protocol = Protocol {
         request_every: Duration::from_millis(100),
         // 500 in 5 minutes.
         connect_every: Duration::from_millis(650),
+        lifetime: None,
     },
     quirks: Quirks {
         ping: Some(Ping { every: Duration::from_secs(20), text: |_| r#"{"op":"ping"}"#.into() }),

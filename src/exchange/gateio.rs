@@ -28,6 +28,7 @@ pub(super) const SPOT: Protocol = Protocol {
         request_every: Duration::from_millis(100),
         // 300 connections at a time.
         connect_every: Duration::from_millis(500),
+        lifetime: None,
     },
     quirks: Quirks { ping: Some(ping(|time| ping_text(time, "spot.ping"))), ..Quirks::NONE },
 };

@@ -35,6 +35,9 @@ struct Entry {
     contract_size: f64,
     bid: Option<Level>,
     ask: Option<Level>,
+    /// Of the latest quote.
+    ts_event: Option<Nanos>,
+    sequence: Option<i64>,
     seen: [Option<Seen>; Channel::ALL.len()],
 }
 
@@ -148,6 +151,22 @@ impl Inbox {
         self.by_symbol.values().copied().collect()
     }
 
+    /// The latest quote of each instrument that has had one.
+    pub fn latest(&self) -> impl Iterator<Item = Quote> {
+        self.entries.iter().filter_map(|it| {
+            let seen = it.seen[Channel::Quotes as usize]?;
+            Some(Quote {
+                instrument: it.instrument,
+                conn: self.conn,
+                ts_event: it.ts_event,
+                ts_recv: seen.last,
+                bid: it.bid,
+                ask: it.ask,
+                sequence: it.sequence,
+            })
+        })
+    }
+
     /// The place of an instrument by its native symbol.
     #[must_use]
     pub fn place(&self, symbol: &str) -> Option<usize> {
@@ -188,6 +207,7 @@ impl Inbox {
         if let Update::Now(level) = ask {
             entry.ask = entry.in_base_units(level)?;
         }
+        (entry.ts_event, entry.sequence) = (ts_event, sequence);
         let (instrument, bid, ask) = (entry.instrument, entry.bid, entry.ask);
         let (conn, ts_recv) = (self.conn, self.ts_recv);
         let quote = Quote { instrument, conn, ts_event, ts_recv, bid, ask, sequence };
@@ -240,7 +260,15 @@ impl Inbox {
 
 impl Entry {
     fn new(instrument: InstrumentId, contract_size: f64) -> Self {
-        Self { instrument, contract_size, bid: None, ask: None, seen: [None; 2] }
+        Self {
+            instrument,
+            contract_size,
+            bid: None,
+            ask: None,
+            ts_event: None,
+            sequence: None,
+            seen: [None; 2],
+        }
     }
 
     fn in_base_units(&self, level: Option<Level>) -> Result<Option<Level>, DecodeError> {

@@ -31,6 +31,8 @@ pub(super) const SPOT: Protocol = Protocol {
         request_every: Duration::from_millis(150),
         // 30 a minute.
         connect_every: Duration::from_millis(2100),
+        // A token is good for 24 hours.
+        lifetime: Some(Duration::from_hours(23)),
     },
     quirks: Quirks {
         // The venue names 18 s, and closes a connection it has not heard from for 60 s, whatever

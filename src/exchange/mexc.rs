@@ -40,6 +40,8 @@ pub(super) const SPOT: Protocol = Protocol {
         // 100 messages a second.
         request_every: Duration::from_millis(100),
         connect_every: Duration::from_millis(200),
+        // 24 hours.
+        lifetime: Some(Duration::from_hours(23)),
     },
     quirks: Quirks {
         // The venue closes a connection that has neither data nor pings for 60 s.

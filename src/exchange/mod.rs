@@ -181,6 +181,8 @@ pub struct Limits {
     pub request_every: Duration,
     /// Time between two connects to the venue.
     pub connect_every: Duration,
+    /// How long a connection may last, where the venue ends it by itself.
+    pub lifetime: Option<Duration>,
 }
 
 /// Departures from the common case: text frames, a server that waits for the first request and

@@ -35,6 +35,7 @@ pub(super) const SPOT: Protocol = Protocol {
         request_every: Duration::from_millis(200),
         // 3 a second.
         connect_every: Duration::from_millis(400),
+        lifetime: None,
     },
     quirks: Quirks {
         // The venue closes a connection it has not heard from for 30 s.

@@ -14,7 +14,7 @@ pub use super::subscriptions::Report;
 use super::{roster::Known, subscriptions::Subscriptions};
 use crate::{
     exchange::{DecodeError, Inbox, Notice, Protocol, Seen},
-    market::{Channel, ConnId, Event, Nanos},
+    market::{Channel, ConnId, Event, Nanos, Quote},
     metrics::SubscriptionState,
 };
 
@@ -51,9 +51,6 @@ pub enum Verdict {
     /// Connected, but not greeted by a venue that greets.
     #[error("not greeted within {GREETING_MAX:?}")]
     Unwelcome,
-    /// The exchange is about to close it.
-    #[error("the exchange is closing it: {0}")]
-    Closing(String),
     /// Nothing but frames that cannot be read.
     #[error("{NONSENSE_MAX} unreadable frames in a row, the last: {0}")]
     Nonsense(String),
@@ -87,6 +84,7 @@ pub struct Session {
     nonsense: u32,
     /// What will end the connection at the next tick.
     verdict: Option<Verdict>,
+    closing: Option<String>,
     /// Frames that could not be read.
     pub decode_errors: u64,
     /// Frames of a kind, or for a symbol, that we do not know.
@@ -124,6 +122,7 @@ impl Session {
             longest_pause: Duration::ZERO,
             nonsense: 0,
             verdict: None,
+            closing: None,
             decode_errors: 0,
             unknown_frames: 0,
         }
@@ -176,6 +175,17 @@ impl Session {
     /// What the operator should hear of, since the last call.
     pub fn reports(&mut self) -> Vec<Report> {
         self.subscriptions.reports()
+    }
+
+    /// What the exchange said when it announced that it will close the connection.
+    #[must_use]
+    pub fn closing(&self) -> Option<&str> {
+        self.closing.as_deref()
+    }
+
+    /// The latest quote of each instrument that has had one.
+    pub fn latest(&self) -> impl Iterator<Item = Quote> {
+        self.inbox.latest()
     }
 
     /// Whether good data has come over this connection.
@@ -303,7 +313,7 @@ impl Session {
             }
             Notice::Welcome => self.greeting_due = None,
             Notice::Ping(reply) => self.out.push_back(Outgoing::Text(reply)),
-            Notice::Closing(why) => self.verdict = Some(Verdict::Closing(why)),
+            Notice::Closing(why) => self.closing = Some(why),
             Notice::Unlisted(_) | Notice::Unknown => self.unknown_frames += 1,
             Notice::Pong | Notice::Unsubscribed | Notice::Ignored(_) => {}
         }

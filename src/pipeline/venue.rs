@@ -164,7 +164,7 @@ impl<'s> Collector<'s> {
     /// Starts a thread for each connection that has none yet.
     fn start(&self, scope: &'s Scope<'s, '_>, roster: &Roster, running: &mut Vec<Running<'s>>) {
         for (n, slot) in roster.slots().iter().enumerate().skip(running.len()) {
-            let VenuePlan { protocol, rest_base, ws_base, patience, .. } = self.venue;
+            let VenuePlan { protocol, rest_base, ws_base, patience, lifetime, .. } = self.venue;
             let assignment = Arc::new(Assignment::new(slot.instruments.clone()));
             let feed = Feed {
                 name: format!("feed-{}-{n}", protocol.venue),
@@ -173,6 +173,7 @@ impl<'s> Collector<'s> {
                 channels: slot.channels.clone(),
                 assignment: Arc::clone(&assignment),
                 patience: *patience,
+                lifetime: *lifetime,
             };
             let shared = Arc::clone(&self.shared);
             let thread = self.whole.spawn(scope, feed.name.clone(), move || {

@@ -133,8 +133,16 @@ fn only_the_edges_know_sockets() {
 
 #[test]
 fn only_the_edges_read_a_clock() {
-    let edges =
-        ["feed/mod.rs", "feed/socket.rs", "store/dataset.rs", "pipeline/", "simulator/", "cli/"];
+    let edges = [
+        "feed/connection.rs",
+        "feed/handover.rs",
+        "feed/mod.rs",
+        "feed/socket.rs",
+        "store/dataset.rs",
+        "pipeline/",
+        "simulator/",
+        "cli/",
+    ];
     only_in(&edges, &["Instant::now", "SystemTime::now"]);
 }
 
@@ -146,7 +154,7 @@ fn only_main_and_its_signals_end_the_process() {
 #[test]
 fn threads_are_started_where_they_are_joined() {
     only_in(
-        &["pipeline/", "simulator/", "cli/signals.rs", "cli/demo.rs"],
+        &["pipeline/", "feed/handover.rs", "simulator/", "cli/signals.rs", "cli/demo.rs"],
         &["spawn_scoped", "thread::spawn"],
     );
 }

@@ -33,6 +33,13 @@ impl Row {
         &self.names[0]
     }
 
+    /// What no other row of its channel shares: a trade's id, or a book's number.
+    pub(crate) fn identity(&self) -> String {
+        let number = self.sequence.map(|it| it.to_string());
+        let number = self.trade_id.clone().or(number).expect("an id or a number");
+        format!("{} {number}", self.names.join(" "))
+    }
+
     /// The row that an event should become.
     pub(crate) fn of(event: &Event, registry: &Registry) -> Self {
         let instrument = registry.get(event.instrument()).expect("a known instrument");

@@ -1,0 +1,251 @@
+//! One connection, from its handshake to its end.
+
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use tungstenite::Message;
+
+use super::{
+    Feed, Shared,
+    disconnect::Disconnect,
+    handover::Filter,
+    session::{Outgoing, Session},
+    socket::{self, Socket},
+};
+use crate::{
+    market::{ConnId, Event},
+    metrics::SubscriptionState,
+};
+
+/// How often counters are handed over and the session looks at the clock under load.
+const TICK: Duration = Duration::from_millis(50);
+/// How often the states of all subscriptions are counted.
+const COUNT_STATES_EVERY: Duration = Duration::from_secs(1);
+
+/// A connection that is up. All that it adds to the gauges it takes back when it is dropped.
+pub(super) struct Connection<'a> {
+    feed: &'a Feed,
+    shared: &'a Shared<'a>,
+    socket: Socket,
+    pub(super) session: Session,
+    /// Of the assignment that the session has.
+    version: u64,
+    opened: Instant,
+    lifetime: Option<Duration>,
+    /// The longest that a step may wait for the peer.
+    patience: Duration,
+    ticked: Instant,
+    /// Bytes that had been read at the last step.
+    read: u64,
+    tally: Tally,
+    /// What this connection has added to the gauges of subscriptions.
+    states: [i64; SubscriptionState::ALL.len()],
+    next_states_at: Instant,
+    scratch: Vec<Event>,
+}
+
+/// What has been counted and not been handed over yet.
+#[derive(Default)]
+struct Tally {
+    messages: u64,
+    bytes: u64,
+    quotes: u64,
+    trades: u64,
+    repeated: u64,
+    decode_errors: u64,
+    unknown_frames: u64,
+}
+
+impl<'a> Connection<'a> {
+    /// Connects; nothing has been subscribed to yet.
+    pub(super) fn open(feed: &'a Feed, shared: &'a Shared<'a>) -> Result<Self, Disconnect> {
+        let conn = ConnId(shared.conn_ids.fetch_add(1, Ordering::Relaxed));
+        let socket = connect(feed, shared, conn)?;
+        let (version, instruments) = feed.assignment.get();
+        log::debug!("{}: connected as {}, {} instruments", feed.name, conn.0, instruments.len());
+        let now = Instant::now();
+        let session =
+            Session::new(feed.protocol, feed.patience, conn, &instruments, &feed.channels, now);
+        shared.metrics.connections.inc();
+        Ok(Self {
+            feed,
+            shared,
+            socket,
+            session,
+            version,
+            opened: now,
+            // Not all at once, or the venue would see them all come at once.
+            lifetime: feed.lifetime.map(|it| it.mul_f64(1.0 - fastrand::f64() / 10.0)),
+            patience: socket::PATIENCE,
+            ticked: now,
+            read: 0,
+            tally: Tally::default(),
+            states: [0; SubscriptionState::ALL.len()],
+            next_states_at: now,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Reads one message, or waits a little for one; then does what is due.
+    ///
+    /// # Errors
+    /// When the connection has ended or has to.
+    pub(super) fn step(&mut self, filter: &mut Filter) -> Result<(), Disconnect> {
+        let message = self.socket.read()?;
+        // One message of many in a read: the clock has nothing new to say.
+        let same_read = message.is_some() && self.socket.bytes() == self.read;
+        self.read = self.socket.bytes();
+        let now = if same_read { self.ticked } else { Instant::now() };
+        let quiet = message.is_none();
+        if let Some(message) = message {
+            self.on_message(&message, now, filter)?;
+        }
+        if quiet || TICK < now - self.ticked {
+            self.ticked = now;
+            self.tick(now)?;
+        }
+        Ok(())
+    }
+
+    /// Does what is due at the beginning: the first request goes out.
+    pub(super) fn start(&mut self) -> Result<(), Disconnect> {
+        self.tick(self.ticked)
+    }
+
+    /// Makes steps wait for no longer than `patience`.
+    pub(super) fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// Whether another connection has to take over.
+    pub(super) fn is_due(&self) -> bool {
+        let old = self.lifetime.is_some_and(|it| it < self.ticked - self.opened);
+        old || self.session.closing().is_some()
+    }
+
+    /// Whether the venue has answered for all that it was asked, as far as that was counted last.
+    pub(super) fn is_settled(&self) -> bool {
+        0 < self.states.iter().sum::<i64>()
+            && self.states[SubscriptionState::Requested as usize] == 0
+    }
+
+    /// Says goodbye.
+    pub(super) fn close(mut self) {
+        self.socket.close();
+    }
+
+    fn on_message(
+        &mut self,
+        message: &Message,
+        now: Instant,
+        filter: &mut Filter,
+    ) -> Result<(), Disconnect> {
+        self.tally.messages += 1;
+        let ts_recv = self.socket.ts_recv();
+        match message {
+            Message::Text(text) => self.session.on_text(text, ts_recv, now),
+            Message::Binary(frame) => self.session.on_binary(frame, ts_recv, now),
+            Message::Ping(_) | Message::Pong(_) => self.session.on_alive(now),
+            Message::Close(frame) => {
+                let said = frame.as_ref().map(|it| format!("{} {}", it.code, it.reason));
+                return Err(Disconnect::Closed(said.unwrap_or_default()));
+            }
+            Message::Frame(_) => {}
+        }
+        let events = self.session.events();
+        self.tally.repeated += filter.drop_repeated(events);
+        for event in &*events {
+            match event {
+                Event::Quote(_) => self.tally.quotes += 1,
+                Event::Trade(_) => self.tally.trades += 1,
+            }
+        }
+        self.shared.sinks.send(events, &mut self.scratch);
+        self.send()
+    }
+
+    fn send(&mut self) -> Result<(), Disconnect> {
+        while let Some(out) = self.session.outgoing() {
+            self.socket.send(match out {
+                Outgoing::Text(text) => Message::text(text),
+                Outgoing::Ping => Message::Ping(tungstenite::Bytes::new()),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, now: Instant) -> Result<(), Disconnect> {
+        self.count();
+        if self.next_states_at <= now {
+            self.next_states_at = now + COUNT_STATES_EVERY;
+            self.report_states(self.session.states(socket::now()));
+        }
+        if self.shared.stop.requested() {
+            self.socket.close();
+            return Err(Disconnect::Stopped);
+        }
+        if self.feed.assignment.version.load(Ordering::Acquire) != self.version {
+            let (version, instruments) = self.feed.assignment.get();
+            self.version = version;
+            self.session.assign(&instruments, &self.feed.channels);
+        }
+        self.session.tick(now, socket::now())?;
+        self.send()?;
+        for it in self.session.reports() {
+            log::warn!("{}: {} {}", self.feed.name, it.topic, it.what);
+        }
+        let idle = self.session.idle(now).min(self.patience);
+        self.socket.set_patience(idle).map_err(tungstenite::Error::Io)?;
+        Ok(())
+    }
+
+    fn count(&mut self) {
+        let (to, it) = (&self.shared.metrics, &mut self.tally);
+        to.messages.inc_by(it.messages);
+        to.quotes.inc_by(it.quotes);
+        to.trades.inc_by(it.trades);
+        to.repeated.inc_by(it.repeated);
+        to.bytes.inc_by(self.socket.bytes() - it.bytes);
+        to.decode_errors.inc_by(self.session.decode_errors - it.decode_errors);
+        to.unknown_frames.inc_by(self.session.unknown_frames - it.unknown_frames);
+        *it = Tally {
+            bytes: self.socket.bytes(),
+            decode_errors: self.session.decode_errors,
+            unknown_frames: self.session.unknown_frames,
+            ..Tally::default()
+        };
+    }
+
+    fn report_states(&mut self, states: [i64; SubscriptionState::ALL.len()]) {
+        for (&state, (now, before)) in
+            SubscriptionState::ALL.iter().zip(states.iter().zip(&mut self.states))
+        {
+            if now != before {
+                self.shared.metrics.subscriptions(state).inc_by(now - *before);
+                *before = *now;
+            }
+        }
+    }
+}
+
+impl Drop for Connection<'_> {
+    /// Whatever ends a connection, a panic too, it takes back all that it has added to.
+    fn drop(&mut self) {
+        self.count();
+        self.report_states([0; SubscriptionState::ALL.len()]);
+        self.shared.metrics.connections.dec();
+    }
+}
+
+fn connect(feed: &Feed, shared: &Shared<'_>, conn: ConnId) -> Result<Socket, Disconnect> {
+    let url = match feed.target.url(&shared.http, conn.0) {
+        Ok(url) => url,
+        // The client gives up its calls when the program stops.
+        Err(_) if shared.stop.requested() => return Err(Disconnect::Stopped),
+        Err(err) => return Err(err.into()),
+    };
+    let headers = feed.protocol.quirks.headers;
+    Ok(socket::connect(&url, headers, &shared.tls, shared.stop)?)
+}
