@@ -39,6 +39,23 @@ impl Filter {
         Self { repeats, recent: Recent::default(), marks: None }
     }
 
+    /// Two connections deliver from now on; `latest` is what the old one has passed on last.
+    fn begin(&mut self, latest: impl Iterator<Item = Quote>) {
+        let mut marks = Marks::default();
+        for quote in latest {
+            marks.is_newer(&quote);
+        }
+        self.marks = Some(marks);
+    }
+
+    /// One connection is left.
+    fn end(&mut self) {
+        self.marks = None;
+        if !self.repeats {
+            self.recent = Recent::default();
+        }
+    }
+
     /// Takes out what has been passed on before; returns how much that was.
     pub(super) fn drop_repeated(&mut self, events: &mut Vec<Event>) -> u64 {
         let before = events.len();
@@ -125,13 +142,9 @@ pub(super) fn replace<'a>(
         None => ("it is near the end of its lifetime".to_owned(), ReconnectReason::Lifetime),
     };
     log::info!("{}: {why}: opening another connection", feed.name);
-    let mut marks = Marks::default();
-    for quote in old.session.latest() {
-        marks.is_newer(&quote);
-    }
-    filter.marks = Some(marks);
+    filter.begin(old.session.latest());
     let next = overlap(&mut old, feed, shared, filter);
-    filter.marks = None;
+    filter.end();
     match next {
         Ok(mut next) => {
             shared.metrics.reconnected(reason);
