@@ -138,11 +138,13 @@ fn open(served: &Served, request: &Request, _client: u64) -> Opened {
     let named: Vec<_> = named.split('/').filter(|it| !it.is_empty()).map(str::to_owned).collect();
     let unit = request.parameter("timeUnit").unwrap_or_default();
     let micros = market == Market::Spot && unit.eq_ignore_ascii_case("microsecond");
-    let session = Binance { market, class, combined, micros, named };
-    let bad = |it: &String| matches!(session.find(served, it), Stream::Invalid);
-    if session.named.iter().any(bad) || streams_max(market) < session.named.len() {
-        return Err(Response::json(400, r#"{"code":2,"msg":"Invalid request: invalid stream"}"#));
+    if streams_max(market) < named.len() {
+        return Err(Response::json(400, r#"{"code":4,"msg":"Too many subscriptions"}"#));
     }
+    let mut session = Binance { market, class, combined, micros, named: Vec::new() };
+    // A name that is none is taken and never heard of again: clients number their sockets that way.
+    let known = |it: &String| !matches!(session.find(served, it), Stream::Invalid);
+    session.named = named.into_iter().filter(known).collect();
     Ok(Box::new(session))
 }
 
