@@ -252,7 +252,8 @@ impl Inbox {
         };
         let entry = &mut self.entries[place];
         let seen = &mut entry.seen[channel as usize];
-        let pause = seen.map_or(0, |it| (self.ts_recv.0 - it.last.0).max(it.longest_pause));
+        let pause =
+            seen.map_or(0, |it| self.ts_recv.0.saturating_sub(it.last.0).max(it.longest_pause));
         *seen = Some(Seen { last: self.ts_recv, longest_pause: pause });
         Some(entry)
     }
@@ -279,5 +280,26 @@ impl Entry {
         } else {
             Err(DecodeError::Value("a size beyond all numbers"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::{Exchange, Market, Venue};
+
+    #[test]
+    fn a_capture_may_claim_any_time_of_receipt() {
+        let mut inbox = Inbox::new(ConnId(0));
+        let venue = Venue::new(Exchange::Okx, Market::Spot);
+        let (symbol, symbol_native) = ("A-B".to_owned(), "A-B".to_owned());
+        let instrument = Instrument { venue, symbol, symbol_native, contract_size: 1.0 };
+        let place = inbox.list(InstrumentId(0), &Arc::new(instrument));
+        for ts in [i64::MIN, i64::MAX, i64::MIN] {
+            inbox.ts_recv = Nanos(ts);
+            inbox.quote("A-B", None, None, None, None).expect("a good quote");
+        }
+        let seen = inbox.seen(place, Channel::Quotes).expect("it has delivered");
+        assert_eq!(seen, Seen { last: Nanos(i64::MIN), longest_pause: i64::MAX });
     }
 }
