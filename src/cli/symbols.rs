@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{Failure, VenueArgs, run};
 use crate::{
     config::{self, Plan},
-    feed::{discovery::discover, http::Client},
+    feed::discovery::discover,
     market::{Instrument, Venue},
 };
 
@@ -54,9 +54,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let it = plan.venues.iter().find(|it| it.protocol.venue == venue).ok_or_else(|| {
         Failure::Usage(anyhow::anyhow!("the configuration has no enabled [[exchange]] for {venue}"))
     })?;
-    let root = it.root.as_ref().map(|it| (it.path.as_path(), it.pem.as_slice()));
-    let client = Client::new(&it.protocol.quirks, root)?;
-    let found = discover(&client, it.protocol, &it.rest_base, &it.filter)
+    let found = discover(&it.http()?, it.protocol, &it.rest_base, &it.filter)
         .with_context(|| format!("failed to read the lists of {venue}"))?;
     let mut out = BufWriter::new(io::stdout().lock());
     for instrument in &found.instruments {

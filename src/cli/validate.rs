@@ -12,7 +12,6 @@ use crate::{
     config::{Plan, VenuePlan},
     feed::{
         discovery::discover,
-        http::Client,
         plan::{connections, plan as plan_connections},
     },
 };
@@ -54,9 +53,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 fn listed(venue: &VenuePlan) -> anyhow::Result<usize> {
-    let root = venue.root.as_ref().map(|it| (it.path.as_path(), it.pem.as_slice()));
-    let client = Client::new(&venue.protocol.quirks, root)?;
-    let found = discover(&client, venue.protocol, &venue.rest_base, &venue.filter)?;
+    let found = discover(&venue.http()?, venue.protocol, &venue.rest_base, &venue.filter)?;
     anyhow::ensure!(found.missing.is_empty(), "not listed: {}", found.missing.join(", "));
     Ok(found.instruments.len())
 }

@@ -13,7 +13,11 @@ use std::{
 pub use self::written::Written;
 use crate::{
     exchange::Protocol,
-    feed::{discovery::Filter, session::Patience},
+    feed::{
+        discovery::Filter,
+        http::{CertificateError, Client},
+        session::Patience,
+    },
     market::Channel,
     store,
 };
@@ -62,6 +66,17 @@ pub struct VenuePlan {
 pub struct Root {
     pub path: PathBuf,
     pub pem: Vec<u8>,
+}
+
+impl VenuePlan {
+    /// A client of the venue's HTTP interface that trusts what the configuration says.
+    ///
+    /// # Errors
+    /// When the root certificate cannot be used.
+    pub fn http(&self) -> Result<Client, CertificateError> {
+        let root = self.root.as_ref().map(|it| (it.path.as_path(), it.pem.as_slice()));
+        Client::new(&self.protocol.quirks, root)
+    }
 }
 
 /// A configuration that cannot be used.

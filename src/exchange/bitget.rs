@@ -157,11 +157,7 @@ fn decode_json(frame: Frame<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
 }
 
 fn print(symbol: &str, it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
-    let side = match it.side.as_ref().map(|it| &*it.0) {
-        Some("buy") => Side::Buy,
-        Some("sell") => Side::Sell,
-        _ => Side::Unknown,
-    };
+    let side = side(it.side.as_ref());
     let id = it.trade_id.as_ref().map_or(TradeId::None, |Id(id)| TradeId::parse(id));
     inbox.trade(symbol, it.ts.and_then(|it| it.0), level(it.price, it.size), side, id)
 }

@@ -197,11 +197,7 @@ fn ticker(symbol: &str, it: &Ticker, inbox: &mut Inbox) -> Result<(), DecodeErro
 }
 
 fn print(symbol: &str, it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
-    let side = match it.side.as_ref().map(|it| &*it.0) {
-        Some("buy") => Side::Buy,
-        Some("sell") => Side::Sell,
-        _ => Side::Unknown,
-    };
+    let side = side(it.side.as_ref());
     let id = it.trade_id.as_ref().map_or(TradeId::None, |Id(id)| TradeId::parse(id));
     inbox.trade(symbol, it.time.and_then(|it| it.0), level(it.price, it.size), side, id)
 }

@@ -259,7 +259,7 @@ mod prelude {
         Request, Rest, Subject, Topic, Update, Volume,
         wire::{
             Best, Flag, Id, Int, Ladder, Millis, Num, Seconds, Signed, Stamp, Text, each, level,
-            one_or_each, read,
+            one_or_each, read, side,
         },
     };
     pub(super) use crate::market::{Channel, Exchange, Market, Side, TradeId, Venue};

@@ -157,11 +157,7 @@ fn decode_json(frame: Frame<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
 }
 
 fn print(symbol: &str, it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
-    let side = match &*it.side.0 {
-        "buy" => Side::Buy,
-        "sell" => Side::Sell,
-        _ => Side::Unknown,
-    };
+    let side = side(Some(&it.side));
     let (ts, id) = (it.ts.and_then(|it| it.0), TradeId::parse(&it.trade_id.0));
     inbox.trade(symbol, ts, level(it.px, it.sz), side, id)
 }

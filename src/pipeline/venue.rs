@@ -36,8 +36,7 @@ impl Clients {
         if let Some(root) = &venue.root {
             tls.add_root_certificate(native_tls::Certificate::from_pem(&root.pem)?);
         }
-        let root = venue.root.as_ref().map(|it| (it.path.as_path(), it.pem.as_slice()));
-        Ok(Self { http: Client::new(&venue.protocol.quirks, root)?, tls: tls.build()? })
+        Ok(Self { http: venue.http()?, tls: tls.build()? })
     }
 }
 

@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 pub use self::{
     book::{Best, Ladder, level},
     number::{Int, Num, Signed},
-    text::{Flag, Id, Text},
+    text::{Flag, Id, Text, side},
     time::{Millis, Seconds, Stamp, Time},
 };
 use super::DecodeError;

@@ -7,6 +7,8 @@ use serde::{
     de::{Error, Unexpected, Visitor},
 };
 
+use crate::market::Side;
+
 /// Text from an exchange: borrowed when it can be, owned when the JSON had escapes in it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(transparent)]
@@ -68,5 +70,15 @@ impl<'de> Deserialize<'de> for Flag {
             }
         }
         de.deserialize_any(V)
+    }
+}
+
+/// The taker's side where it is spelled `buy` and `sell`.
+#[must_use]
+pub fn side(text: Option<&Text<'_>>) -> Side {
+    match text.map(|it| &*it.0) {
+        Some("buy") => Side::Buy,
+        Some("sell") => Side::Sell,
+        _ => Side::Unknown,
     }
 }
