@@ -1,8 +1,13 @@
 //! Where decoded events go.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use crate::{
     channel::{Sender, Sent},
-    market::Event,
+    market::{Channel, Event},
     metrics::QueueMetrics,
 };
 
@@ -10,6 +15,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Sinks {
     writers: Vec<Lane>,
+    taps: Vec<Tap>,
 }
 
 /// One queue and what is counted of it.
@@ -21,30 +27,53 @@ pub struct Lane {
     pub metrics: QueueMetrics,
 }
 
+/// A consumer beside the writers.
+#[derive(Clone, Debug)]
+pub struct Tap {
+    /// Its queue.
+    pub lane: Lane,
+    /// All that it takes.
+    pub channels: &'static [Channel],
+    /// Whether it takes anything at present: nothing is queued that nobody wants.
+    pub open: Arc<AtomicBool>,
+}
+
 impl Sinks {
-    /// One lane for each writer thread; there is at least one.
+    /// One lane for each writer thread, of which there is at least one, and any number of taps.
     #[must_use]
-    pub fn new(writers: Vec<Lane>) -> Self {
+    pub fn new(writers: Vec<Lane>, taps: Vec<Tap>) -> Self {
         assert!(!writers.is_empty(), "without a writer nothing is kept");
-        Self { writers }
+        Self { writers, taps }
     }
 
     /// Sends `events` on, and counts what has to make room for them. `scratch` is only lent.
     ///
     /// All events of an instrument go to the same writer, so that its rows stay in order.
     pub fn send(&self, events: &mut Vec<Event>, scratch: &mut Vec<Event>) {
+        for tap in &self.taps {
+            if tap.open.load(Ordering::Relaxed) {
+                let wanted = events.iter().filter(|it| tap.channels.contains(&it.channel()));
+                wanted.for_each(|it| tap.lane.send(it.clone(), scratch));
+            }
+        }
         for event in events.drain(..) {
             let lane = &self.writers[event.instrument().0 as usize % self.writers.len()];
-            match lane.queue.send(event, scratch) {
-                Sent::Queued => {}
-                Sent::Evicted(n) => {
-                    lane.metrics.dropped.inc_by(n as u64);
-                    scratch.clear();
-                }
-                // The writer has failed and the program is about to stop.
-                Sent::Closed(_) => {
-                    lane.metrics.dropped.inc();
-                }
+            lane.send(event, scratch);
+        }
+    }
+}
+
+impl Lane {
+    fn send(&self, event: Event, scratch: &mut Vec<Event>) {
+        match self.queue.send(event, scratch) {
+            Sent::Queued => {}
+            Sent::Evicted(n) => {
+                self.metrics.dropped.inc_by(n as u64);
+                scratch.clear();
+            }
+            // Its consumer has failed and the program is about to stop.
+            Sent::Closed(_) => {
+                self.metrics.dropped.inc();
             }
         }
     }

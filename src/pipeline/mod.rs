@@ -138,7 +138,7 @@ pub fn run_with(
             let body = move || write(&events, writer, queue);
             writers.extend(whole.spawn(scope, format!("writer-{n}"), body));
         }
-        let sinks = Sinks::new(lanes);
+        let sinks = Sinks::new(lanes, Vec::new());
         let mut venues = Vec::new();
         for (venue, clients) in plan.venues.iter().zip(&clients) {
             let (whole, sinks) = (&whole, sinks.clone());

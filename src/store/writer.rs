@@ -158,11 +158,7 @@ impl<'a> Writer<'a> {
 
 /// The index of the lane of an event: as [`Writer::new`] orders them.
 fn lane(event: &Event, instrument: &Instrument) -> usize {
-    let channel = match event {
-        Event::Quote(_) => Channel::Quotes,
-        Event::Trade(_) => Channel::Trades,
-    };
-    instrument.venue.exchange as usize * Channel::ALL.len() + channel as usize
+    instrument.venue.exchange as usize * Channel::ALL.len() + event.channel() as usize
 }
 
 fn is_due(file: &mut OpenFile, target: &Target<'_>, now: Nanos) -> bool {

@@ -42,7 +42,7 @@ fn promise_1_a_stopped_consumer_costs_the_oldest_events_and_no_memory() {
     const CAPACITY: usize = 1_000;
     let metrics = Metrics::new();
     let (queue, consumer) = newest(CAPACITY);
-    let sinks = Sinks::new(vec![Lane { queue, metrics: metrics.queue("writer-0") }]);
+    let sinks = Sinks::new(vec![Lane { queue, metrics: metrics.queue("writer-0") }], Vec::new());
     let mut scratch = Vec::new();
     let sent = events(Channel::Quotes, NOON, 10 * CAPACITY);
     for event in &sent {

@@ -2,7 +2,17 @@
 //!
 //! Nothing here knows about sockets, threads, JSON or files.
 
+mod cross;
+mod gap;
+mod trade_id;
+
 use std::{fmt, str::FromStr};
+
+pub use self::{
+    cross::{Cross, Episode},
+    gap::{Gap, GapReason},
+    trade_id::TradeId,
+};
 
 /// An exchange, named as it appears in the configuration, metrics and Parquet partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -281,90 +291,20 @@ pub struct Trade {
     pub id: TradeId,
 }
 
-/// An exchange's name for a trade, kept without an allocation where its usual forms allow that.
-///
-/// Equal ids are spelled equally and the reverse: a form is only used when it prints back to the
-/// very text it was read from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub enum TradeId {
-    /// The exchange names none.
-    #[default]
-    None,
-    /// A decimal number without leading zeros.
-    Number(u64),
-    /// A lower-case hyphenated UUID, as its 16 bytes.
-    Uuid([u8; 16]),
-    /// Anything else.
-    Text(Box<str>),
-}
-
-impl TradeId {
-    /// Reads an id from the exchange's spelling.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        match text.as_bytes() {
-            [] => TradeId::None,
-            [b'0'] => TradeId::Number(0),
-            [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit) => {
-                text.parse().map_or_else(|_| TradeId::Text(text.into()), TradeId::Number)
-            }
-            _ => parse_uuid(text).map_or_else(|| TradeId::Text(text.into()), TradeId::Uuid),
-        }
-    }
-
-    /// Whether the exchange gave an id.
-    #[must_use]
-    pub fn is_some(&self) -> bool {
-        *self != TradeId::None
-    }
-}
-
-/// Where the hyphens of a UUID's text are.
-const UUID_HYPHENS: [usize; 4] = [8, 13, 18, 23];
-
-fn parse_uuid(text: &str) -> Option<[u8; 16]> {
-    let text = text.as_bytes();
-    if text.len() != 36 || UUID_HYPHENS.iter().any(|&it| text[it] != b'-') {
-        return None;
-    }
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut digits = (0..36).filter(|it| !UUID_HYPHENS.contains(it)).map(|it| digit(text[it]));
-    let mut bytes = [0; 16];
-    for byte in &mut bytes {
-        *byte = digits.next()?? << 4 | digits.next()??;
-    }
-    Some(bytes)
-}
-
-impl fmt::Display for TradeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TradeId::None => Ok(()),
-            TradeId::Number(n) => n.fmt(f),
-            TradeId::Text(text) => f.write_str(text),
-            TradeId::Uuid(bytes) => {
-                let mut text = [b'-'; 36];
-                let digits = (0..36).filter(|it| !UUID_HYPHENS.contains(it));
-                let nibbles = bytes.iter().flat_map(|it| [it >> 4, it & 15]);
-                for (at, nibble) in digits.zip(nibbles) {
-                    text[at] = b"0123456789abcdef"[usize::from(nibble)];
-                }
-                f.write_str(str::from_utf8(&text).expect("hexadecimal digits are ASCII"))
-            }
-        }
-    }
-}
-
 /// What consumers receive.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the types say it")]
 pub enum Event {
     Quote(Quote),
     Trade(Trade),
+}
+
+/// What is recorded beside events, now and then.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the types say it")]
+pub enum Record {
+    Gap(Gap),
+    Episode(Episode),
 }
 
 impl Event {
@@ -374,6 +314,15 @@ impl Event {
         match self {
             Event::Quote(it) => it.instrument,
             Event::Trade(it) => it.instrument,
+        }
+    }
+
+    /// The channel it came over.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        match self {
+            Event::Quote(_) => Channel::Quotes,
+            Event::Trade(_) => Channel::Trades,
         }
     }
 
@@ -389,30 +338,7 @@ impl Event {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    proptest! {
-        #[test]
-        fn a_trade_id_prints_what_it_was_read_from(
-            text in prop_oneof![
-                "[0-9]{1,25}",
-                "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-                "[0-9A-Fa-f-]{36}",
-                ".{0,40}",
-            ]
-        ) {
-            prop_assert_eq!(TradeId::parse(&text).to_string(), text);
-        }
-    }
-
-    #[test]
-    fn usual_trade_ids_need_no_allocation() {
-        assert_eq!(TradeId::parse("5123456789"), TradeId::Number(5_123_456_789));
-        let uuid = TradeId::parse("20f43950-d8dd-5b31-9112-a178eb6023af");
-        assert!(matches!(uuid, TradeId::Uuid(_)), "{uuid:?}");
-    }
 
     #[test]
     fn a_day_is_utc_and_floors_before_the_epoch() {
