@@ -160,13 +160,13 @@ enum Stream {
 }
 
 impl Session for Binance {
-    fn start(&mut self, desk: &mut Desk<'_, '_>) {
+    fn start(&mut self, desk: &mut Desk<'_>) {
         for name in std::mem::take(&mut self.named) {
             self.subscribe(&name, desk);
         }
     }
 
-    fn text(&mut self, text: &str, desk: &mut Desk<'_, '_>) {
+    fn text(&mut self, text: &str, desk: &mut Desk<'_>) {
         let Ok(request) = serde_json::from_str::<Value>(text) else {
             return desk.reply(r#"{"id":null,"error":{"code":3,"msg":"Invalid json"}}"#);
         };
@@ -182,7 +182,7 @@ impl Session for Binance {
         });
     }
 
-    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) -> Load {
+    fn quote(&self, it: &Update<'_>, book: &Book, out: &mut Vec<u8>) -> Load {
         self.wrap(it, out, |out| {
             let head: &[u8] = match self.market {
                 Market::Spot => b"{\"u\":",
@@ -253,7 +253,7 @@ impl Binance {
     fn answer(
         &mut self,
         request: &Value,
-        desk: &mut Desk<'_, '_>,
+        desk: &mut Desk<'_>,
     ) -> Result<Value, (i32, &'static str)> {
         match request["method"].as_str() {
             Some("SUBSCRIBE") => {
@@ -293,7 +293,7 @@ impl Binance {
     fn streams<'v>(
         &self,
         params: &'v Value,
-        desk: &Desk<'_, '_>,
+        desk: &Desk<'_>,
     ) -> Result<Vec<&'v str>, (i32, &'static str)> {
         let all = params.as_array().ok_or((2, "Invalid request: params must be an array"))?;
         let valid = |it: &'v Value| {
@@ -303,7 +303,7 @@ impl Binance {
         names.ok_or((2, "Invalid request: invalid stream"))
     }
 
-    fn subscribe(&self, name: &str, desk: &mut Desk<'_, '_>) {
+    fn subscribe(&self, name: &str, desk: &mut Desk<'_>) {
         match self.find(desk.served, name) {
             Stream::Live { row, channel, style } => {
                 let fills_max = if style == AGG_TRADE { 3 } else { 1 };

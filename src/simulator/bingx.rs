@@ -114,7 +114,7 @@ fn open(served: &Served, request: &Request, _client: u64) -> Opened {
 type Complaint = (u32, &'static str);
 
 impl Session for Bingx {
-    fn text(&mut self, text: &str, desk: &mut Desk<'_, '_>) {
+    fn text(&mut self, text: &str, desk: &mut Desk<'_>) {
         if text == "Pong" {
             *desk.ponged |= self.market == Market::Perp;
             return;
@@ -141,7 +141,7 @@ impl Session for Bingx {
         desk.reply(self.answer(&request["id"], outcome));
     }
 
-    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) -> Load {
+    fn quote(&self, it: &Update<'_>, book: &Book, out: &mut Vec<u8>) -> Load {
         match (self.market, it.topic.style) {
             (_, DEPTH) => self.depth(it, book, out),
             (Market::Spot, _) => spot_ticker(it, book, out),
@@ -178,7 +178,7 @@ impl Bingx {
         self.pings.iter().any(|it| *it == said)
     }
 
-    fn subscribe(&self, topic: &str, desk: &mut Desk<'_, '_>) -> Result<(), Complaint> {
+    fn subscribe(&self, topic: &str, desk: &mut Desk<'_>) -> Result<(), Complaint> {
         let unknown = (80_015, "dataType not support");
         let (symbol, stream) = topic.split_once('@').ok_or(unknown)?;
         let row = desk.served.row(symbol).filter(|it| it.moves() && !desk.served.refuses(it));

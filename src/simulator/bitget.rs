@@ -105,7 +105,7 @@ fn open(served: &Served, request: &Request, _client: u64) -> Opened {
 type Complaint = (u32, String);
 
 impl Session for Bitget {
-    fn text(&mut self, text: &str, desk: &mut Desk<'_, '_>) {
+    fn text(&mut self, text: &str, desk: &mut Desk<'_>) {
         if text == "ping" {
             *desk.pinged = true;
             return desk.reply("pong");
@@ -120,7 +120,7 @@ impl Session for Bitget {
         }
     }
 
-    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) -> Load {
+    fn quote(&self, it: &Update<'_>, book: &Book, out: &mut Vec<u8>) -> Load {
         self.head(it, "snapshot", "books1", out);
         out.put("{\"asks\":[");
         level(out, it, book.ask, book.ask_size);
@@ -147,7 +147,7 @@ impl Session for Bitget {
 }
 
 impl Bitget {
-    fn act(&mut self, request: &Value, desk: &mut Desk<'_, '_>) -> Result<(), Complaint> {
+    fn act(&mut self, request: &Value, desk: &mut Desk<'_>) -> Result<(), Complaint> {
         let args = request["args"].as_array().filter(|it| !it.is_empty());
         let op = request["op"].as_str().ok_or_else(|| (30002, "Illegal request".to_owned()))?;
         if !["subscribe", "unsubscribe"].contains(&op) {
@@ -185,7 +185,7 @@ impl Bitget {
     }
 
     /// An instrument under the name of another product is accepted, and stays silent.
-    fn subscribe(&self, arg: &Value, desk: &mut Desk<'_, '_>) -> Result<(), Complaint> {
+    fn subscribe(&self, arg: &Value, desk: &mut Desk<'_>) -> Result<(), Complaint> {
         let (product, channel, native) = parts(arg)?;
         let delivers = match channel {
             "books1" => Some(Channel::Quotes),

@@ -46,6 +46,7 @@ fn rules(_: Market) -> Rules {
         snapshot: true,
         late_acks: true,
         repeat_after: Some(Duration::from_secs(3)),
+        one_sided: true,
         prints_max: 5,
         cut: Some((1000, "idle")),
         ..Rules::NONE
@@ -119,7 +120,7 @@ enum Topic {
 }
 
 impl Session for Bybit {
-    fn text(&mut self, text: &str, desk: &mut Desk<'_, '_>) {
+    fn text(&mut self, text: &str, desk: &mut Desk<'_>) {
         let Ok(request) = serde_json::from_str::<Value>(text) else {
             return desk.reply(self.answer(false, "error:invalid json", &Value::Null, ""));
         };
@@ -145,7 +146,7 @@ impl Session for Bybit {
         });
     }
 
-    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) -> Load {
+    fn quote(&self, it: &Update<'_>, book: &Book, out: &mut Vec<u8>) -> Load {
         let change = it.last.filter(|_| it.row.index % 2 == 1).and_then(|it| change(it, book));
         out.extend_from_slice(b"{\"topic\":\"");
         out.extend_from_slice(it.topic.name.as_bytes());
@@ -204,7 +205,7 @@ impl Bybit {
     }
 
     /// All of a request or nothing.
-    fn subscribe(&mut self, args: &Value, desk: &mut Desk<'_, '_>) -> Result<(), String> {
+    fn subscribe(&mut self, args: &Value, desk: &mut Desk<'_>) -> Result<(), String> {
         let names = names(args)?;
         if desk.limits && self.market == Market::Spot && SPOT_ARGS_MAX < names.len() {
             return Err(format!("args size >{SPOT_ARGS_MAX}"));
@@ -258,7 +259,7 @@ impl Bybit {
     }
 }
 
-fn unsubscribe(args: &Value, desk: &mut Desk<'_, '_>) -> Result<(), String> {
+fn unsubscribe(args: &Value, desk: &mut Desk<'_>) -> Result<(), String> {
     for name in names(args)? {
         desk.topics.remove(name);
     }
@@ -298,20 +299,16 @@ enum Side {
     Ask,
 }
 
-/// Makes `book` differ from `last` in one side; `None` when it has to be told as a whole.
-fn change(last: &Book, book: &mut Book) -> Option<Side> {
-    if [last.bid, last.ask, book.bid, book.ask].contains(&0) {
-        return None;
+/// The side that has changed; `None` when it has to be told as a whole.
+fn change(last: &Book, book: &Book) -> Option<Side> {
+    let there = ![last.bid, last.ask, book.bid, book.ask].contains(&0);
+    let bid = (last.bid, last.bid_size) != (book.bid, book.bid_size);
+    let ask = (last.ask, last.ask_size) != (book.ask, book.ask_size);
+    match (bid, ask) {
+        (true, false) if there => Some(Side::Bid),
+        (false, true) if there => Some(Side::Ask),
+        _ => None,
     }
-    if book.update.is_multiple_of(2) && book.bid < last.ask {
-        (book.ask, book.ask_size) = (last.ask, last.ask_size);
-        return Some(Side::Bid);
-    }
-    if last.bid < book.ask {
-        (book.bid, book.bid_size) = (last.bid, last.bid_size);
-        return Some(Side::Ask);
-    }
-    None
 }
 
 /// The levels of one side: none, the new one, or the one that is gone and the new one.

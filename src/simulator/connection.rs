@@ -23,7 +23,7 @@ use super::{
     keepalive::{Keepalive, Verdict},
     prices,
     topics::Topics,
-    world::{Served, World},
+    world::{Served, Tally, World},
 };
 use crate::stop::Stop;
 
@@ -82,11 +82,11 @@ pub(super) struct Connection<'a> {
     world: &'a World,
     served: &'a Served,
     stop: &'a Stop,
-    rules: Rules,
+    rules: &'a Rules,
     session: Box<dyn Session>,
     /// When the venue begins to speak; `None` once it has.
     begins: Option<Instant>,
-    topics: Topics<'a>,
+    topics: Topics,
     context: WebSocketContext,
     pipe: Pipe,
     rng: Rng,
@@ -100,9 +100,11 @@ pub(super) struct Connection<'a> {
     cut: bool,
     /// An unfinished frame has been announced: nothing sensible can follow.
     spoiled: bool,
-    /// Quotes and trades owed.
-    due: [f64; 2],
-    generated: Instant,
+    /// The part of all messages that its topics are ...
+    share: f64,
+    /// ... and up to which count of all messages they have been sent.
+    count: f64,
+    tally: Tally,
     scanned: Instant,
     /// When the outbox was last empty.
     drained: Instant,
@@ -132,7 +134,7 @@ impl<'a> Connection<'a> {
             .read_buffer_size(4096)
             .max_message_size(Some(MESSAGE_MAX))
             .max_frame_size(Some(MESSAGE_MAX));
-        let rules = (served.dialect.rules)(served.venue.market);
+        let rules = &served.rules;
         let now = Instant::now();
         Ok(Self {
             world,
@@ -140,11 +142,11 @@ impl<'a> Connection<'a> {
             stop,
             session,
             begins: Some(now + rules.begins_after),
-            topics: Topics::new(&served.demand),
+            topics: Topics::default(),
             context: WebSocketContext::from_partially_read(tail, Role::Server, Some(config)),
             pipe: Pipe { socket, out: Outbox::default() },
             rng: Rng::with_seed(world.prices.seed ^ client << 20),
-            keepalive: Keepalive::new(&rules, world.keepalive, world.limits, now),
+            keepalive: Keepalive::new(rules, world.keepalive, world.limits, now),
             rules,
             epoch: served.faults.epoch(),
             holding: served.faults.holding(),
@@ -152,8 +154,9 @@ impl<'a> Connection<'a> {
             closing: None,
             cut: false,
             spoiled: false,
-            due: [0.0; 2],
-            generated: now,
+            share: 0.0,
+            count: 0.0,
+            tally: Tally::default(),
             scanned: now,
             drained: now,
             read_timeout: TICK,
@@ -203,7 +206,7 @@ impl<'a> Connection<'a> {
                 return Some(end);
             }
             if self.holding.half_open {
-                self.generated = Instant::now();
+                self.skip_all(Instant::now());
                 let _ = self.stop.wait(TICK_IDLE);
                 continue;
             }
@@ -257,6 +260,10 @@ impl<'a> Connection<'a> {
     fn receive(&mut self) -> Option<End> {
         let message = self.context.read(&mut self.pipe);
         let now = Instant::now();
+        if message.is_ok() {
+            // The answer comes after what has happened before.
+            self.generate(now);
+        }
         match message {
             Ok(Message::Text(text)) => {
                 self.count(now);
@@ -286,7 +293,7 @@ impl<'a> Connection<'a> {
     }
 
     /// Has the session act, and does what it has decided.
-    fn attend(&mut self, act: impl FnOnce(&mut dyn Session, &mut Desk<'_, '_>)) {
+    fn attend(&mut self, act: impl FnOnce(&mut dyn Session, &mut Desk<'_>)) {
         if self.closing.is_some() || self.cut {
             return;
         }
@@ -303,6 +310,7 @@ impl<'a> Connection<'a> {
             close: &mut close,
         };
         act(&mut *self.session, &mut desk);
+        self.begin_topics(now);
         if pinged {
             self.keepalive.pinged(now);
         }

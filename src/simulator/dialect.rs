@@ -64,6 +64,7 @@ pub(super) type Opened = Result<Box<dyn Session>, Response>;
 
 /// What a venue demands of its clients and does unasked.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a habit of its own")]
 pub(super) struct Rules {
     /// A ping frame is sent this often.
     pub(super) ping_every: Option<Duration>,
@@ -95,12 +96,13 @@ pub(super) struct Rules {
     pub(super) repeat_after: Option<Duration>,
     /// Whether a book that has not changed is sent as if it had, now and then.
     pub(super) echo: Echo,
+    /// Whether only one side of the book moves at a time, of every second instrument.
+    pub(super) one_sided: bool,
     /// Trades in one frame, at most.
     pub(super) prints_max: usize,
     /// Trades before the subscription that are told on subscribe, at most.
     pub(super) history: usize,
-    /// Whether frames repeat trades of the frame before now and then. No two trades of an
-    /// instrument are the same then: they have no ids.
+    /// Whether frames repeat trades of the frame before now and then.
     pub(super) reprints: bool,
     /// How a connection is cut, and how when it has sent too many frames.
     pub(super) cut: Farewell,
@@ -126,6 +128,7 @@ impl Rules {
         late_acks: false,
         repeat_after: None,
         echo: Echo::Never,
+        one_sided: false,
         prints_max: 1,
         history: 0,
         reprints: false,
@@ -161,12 +164,11 @@ pub(super) enum Echo {
 /// One connection, as its exchange sees it.
 pub(super) trait Session: Send {
     /// Says hello, or subscribes to what the URL asked for.
-    fn start(&mut self, _desk: &mut Desk<'_, '_>) {}
+    fn start(&mut self, _desk: &mut Desk<'_>) {}
     /// Answers a text frame.
-    fn text(&mut self, text: &str, desk: &mut Desk<'_, '_>);
-    /// Appends the payload of a frame with the state of a book. A venue that tells only what has
-    /// changed says in `book` what the client knows now.
-    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) -> Load;
+    fn text(&mut self, text: &str, desk: &mut Desk<'_>);
+    /// Appends the payload of a frame with the state of a book.
+    fn quote(&self, it: &Update<'_>, book: &Book, out: &mut Vec<u8>) -> Load;
     /// Appends the payload of a frame with trades, oldest first in `prints`.
     fn trades(&self, it: &Update<'_>, prints: &[Print], rng: &mut Rng, out: &mut Vec<u8>) -> Load;
     /// Appends the payload of a frame with trades from before the subscription.
@@ -196,9 +198,9 @@ pub(super) struct Update<'a> {
 }
 
 /// Where a session acts on a request.
-pub(super) struct Desk<'a, 'w> {
+pub(super) struct Desk<'a> {
     pub(super) served: &'a Served,
-    pub(super) topics: &'a mut Topics<'w>,
+    pub(super) topics: &'a mut Topics,
     pub(super) replies: &'a mut Vec<String>,
     /// Whether the venue's limits are enforced.
     pub(super) limits: bool,
@@ -211,7 +213,7 @@ pub(super) struct Desk<'a, 'w> {
     pub(super) close: &'a mut Option<Farewell>,
 }
 
-impl Desk<'_, '_> {
+impl Desk<'_> {
     pub(super) fn reply(&mut self, text: impl Into<String>) {
         self.replies.push(text.into());
     }

@@ -113,7 +113,7 @@ fn hex(n: u64) -> String {
 type Complaint = (u32, String);
 
 impl Session for Gateio {
-    fn text(&mut self, text: &str, desk: &mut Desk<'_, '_>) {
+    fn text(&mut self, text: &str, desk: &mut Desk<'_>) {
         let Ok(request) = serde_json::from_str::<Value>(text) else {
             return desk.reply(self.answer(&Value::Null, Err((1, "invalid json".to_owned()))));
         };
@@ -125,7 +125,7 @@ impl Session for Gateio {
         desk.reply(self.answer(&request, outcome));
     }
 
-    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) -> Load {
+    fn quote(&self, it: &Update<'_>, book: &Book, out: &mut Vec<u8>) -> Load {
         self.head(it, "book_ticker", out);
         let none = it.row.thin && book.update.is_multiple_of(NO_BOOK_EVERY);
         let (time, update) = if none { (0, 0) } else { (book.time, book.update) };
@@ -173,7 +173,7 @@ impl Gateio {
         }
     }
 
-    fn act(&self, request: &Value, desk: &mut Desk<'_, '_>) -> Result<(), Complaint> {
+    fn act(&self, request: &Value, desk: &mut Desk<'_>) -> Result<(), Complaint> {
         let malformed = |what: &str| (1, format!("invalid request: {what}"));
         let id = &request["id"];
         if !id.is_null() && id.as_i64().is_none_or(|it| i32::try_from(it).is_err()) {
@@ -204,7 +204,7 @@ impl Gateio {
         &self,
         channel: &str,
         payload: &[&str],
-        desk: &mut Desk<'_, '_>,
+        desk: &mut Desk<'_>,
     ) -> Result<(), Complaint> {
         let unknown = || (2, format!("unknown channel {channel}"));
         let (prefix, kind) = channel.split_once('.').ok_or_else(unknown)?;
@@ -326,7 +326,6 @@ impl Gateio {
         out: &mut Vec<u8>,
     ) -> Load {
         self.head(it, "trades", out);
-        let mut load = Load::trades(prints.len());
         for (i, print) in prints.iter().enumerate() {
             out.put(if i == 0 { "[{\"size\":" } else { ",{\"size\":" });
             let start = out.len();
@@ -340,11 +339,9 @@ impl Gateio {
             out.put("\",\"contract\":\"").put(&it.row.native);
             let internal = rng.u8(..INTERNAL_EVERY) == 0;
             out.put(if internal { "\",\"is_internal\":true}" } else { "\"}" });
-            load.trades -= u64::from(internal);
-            load.withheld += u64::from(internal);
         }
         out.put("]}");
-        load
+        Load::trades(prints.len())
     }
 }
 

@@ -148,7 +148,7 @@ fn open(served: &Served, request: &Request, client: u64) -> Opened {
 type Complaint = (u32, String);
 
 impl Session for Kucoin {
-    fn start(&mut self, desk: &mut Desk<'_, '_>) {
+    fn start(&mut self, desk: &mut Desk<'_>) {
         if self.welcome {
             return desk.reply(json!({"id": self.id, "type": "welcome"}).to_string());
         }
@@ -156,7 +156,7 @@ impl Session for Kucoin {
         *desk.close = Some(BYE);
     }
 
-    fn text(&mut self, text: &str, desk: &mut Desk<'_, '_>) {
+    fn text(&mut self, text: &str, desk: &mut Desk<'_>) {
         if desk.limits && !self.messages.admit(MESSAGES, desk.now) {
             *desk.close = Some(BYE);
             let complaint = (509, "exceed max message count per 10 seconds".to_owned());
@@ -189,7 +189,7 @@ impl Session for Kucoin {
         }
     }
 
-    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) -> Load {
+    fn quote(&self, it: &Update<'_>, book: &Book, out: &mut Vec<u8>) -> Load {
         match self.market {
             Market::Spot => {
                 self.head(it, Channel::Quotes, "level1", book.update, out);
@@ -253,7 +253,7 @@ impl Session for Kucoin {
 
 impl Kucoin {
     /// All symbols of a topic or none. Those of the futures need not exist.
-    fn subscribe(&self, request: &Value, desk: &mut Desk<'_, '_>) -> Result<(), Complaint> {
+    fn subscribe(&self, request: &Value, desk: &mut Desk<'_>) -> Result<(), Complaint> {
         let (stream, symbols, delivers) = self.topic(request)?;
         if REQUEST_TOPICS_MAX < symbols.len() && desk.limits {
             let most = REQUEST_TOPICS_MAX;
@@ -283,7 +283,7 @@ impl Kucoin {
         Ok(())
     }
 
-    fn unsubscribe(&self, request: &Value, desk: &mut Desk<'_, '_>) -> Result<(), Complaint> {
+    fn unsubscribe(&self, request: &Value, desk: &mut Desk<'_>) -> Result<(), Complaint> {
         let (stream, symbols, _) = self.topic(request)?;
         for it in symbols {
             desk.topics.remove(&key(stream, it));

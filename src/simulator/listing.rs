@@ -1,15 +1,10 @@
 //! What a venue lists: the usual coins, generated ones, and rows that are not what they seem.
 
-use std::{
-    collections::VecDeque,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-};
-
-use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{
     dialect::Dialect,
-    prices::{Print, mix, whole},
+    prices::{mix, whole},
 };
 use crate::market::Venue;
 
@@ -80,11 +75,9 @@ pub(super) struct Row {
     pub(super) half_spread: f64,
     /// Hardly traded: a side of its book is empty now and then.
     pub(super) thin: bool,
+    /// Its part of the venue's messages.
+    pub(super) weight: f64,
     listed: AtomicBool,
-    update: AtomicU64,
-    trade: AtomicU64,
-    aggregate: AtomicU64,
-    prints: Mutex<VecDeque<Print>>,
 }
 
 impl Row {
@@ -99,31 +92,6 @@ impl Row {
     /// Whether data of it is sent.
     pub(super) fn moves(&self) -> bool {
         self.kind.moves() && self.listed()
-    }
-
-    pub(super) fn next_update(&self, step: u64) -> u64 {
-        self.update.fetch_add(step, Ordering::Relaxed) + step
-    }
-
-    pub(super) fn next_trade(&self, fills: u64) -> u64 {
-        self.trade.fetch_add(fills, Ordering::Relaxed) + fills
-    }
-
-    pub(super) fn next_aggregate(&self) -> u64 {
-        self.aggregate.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// Keeps the last `most` trades.
-    pub(super) fn remember(&self, prints: &[Print], most: usize) {
-        let mut kept = self.prints.lock();
-        kept.extend(prints);
-        let over = kept.len().saturating_sub(most);
-        kept.drain(..over);
-    }
-
-    /// What has been remembered, oldest first.
-    pub(super) fn remembered(&self) -> Vec<Print> {
-        self.prints.lock().iter().copied().collect()
     }
 
     pub(super) fn tick(&self) -> String {
@@ -203,7 +171,21 @@ pub(super) fn rows(venue: Venue, dialect: &Dialect, count: usize, seed: u64) -> 
     for (index, row) in rows.iter_mut().enumerate() {
         row.index = index;
     }
+    let moving = rows.iter().filter(|it| it.kind.moves()).count();
+    for (rank, row) in rows.iter_mut().filter(|it| it.kind.moves()).enumerate() {
+        row.weight = weight(rank, moving);
+    }
     rows
+}
+
+/// The part of the instrument of this rank: half is the same for all, so that all are heard of, and
+/// half falls off from those that trade most, like the product of two dice.
+#[expect(clippy::cast_precision_loss, reason = "counts are small")]
+fn weight(rank: usize, all: usize) -> f64 {
+    let all = all as f64;
+    let below = |x: f64| if 0.0 < x { x * (1.0 - x.ln()) } else { 0.0 };
+    let rank = rank as f64;
+    0.5 / all + 0.5 * (below((rank + 1.0) / all) - below(rank / all))
 }
 
 struct Maker<'a> {
@@ -269,8 +251,6 @@ fn name_key(name: &str) -> u64 {
 }
 
 fn blank(native: String, base: &str, quote: &str, kind: Kind, price: f64) -> Row {
-    // Ids go on where they were when a simulator is started again.
-    let first = super::prices::now();
     Row {
         index: 0,
         native,
@@ -289,11 +269,8 @@ fn blank(native: String, base: &str, quote: &str, kind: Kind, price: f64) -> Row
         volume: 0.0,
         half_spread: 0.0,
         thin: false,
+        weight: 0.0,
         listed: AtomicBool::new(true),
-        update: AtomicU64::new(first),
-        trade: AtomicU64::new(first),
-        aggregate: AtomicU64::new(first / 2),
-        prints: Mutex::default(),
     }
 }
 

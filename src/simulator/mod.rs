@@ -2,11 +2,13 @@
 //!
 //! A client reaches a venue by replacing scheme, host and port of the exchange's URLs and putting
 //! the venue's name before the path: `GET /binance-spot/api/v3/exchangeInfo`, WebSocket
-//! `/okx-perp/ws/v5/public`. `GET /stats` tells what has been sent.
+//! `/okx-perp/ws/v5/public`. `GET /stats` tells what has been sent, `GET /rate` how many messages a
+//! second there are, and `GET /rate?0` makes there be no more.
 //!
 //! In reading order: `fault` is what can go wrong, `listing` what is traded, `prices` what for,
-//! `dialect` what differs between exchanges, the files named after exchanges are those differences,
-//! `connection` is one client's life, `server` is how it gets there.
+//! `schedule` when something happens, `stream` what it is, `dialect` what differs between exchanges,
+//! the files named after exchanges are those differences, `connection` is one client's life, `server`
+//! is how it gets there.
 //!
 //! It is written from the exchanges' documentation and shares nothing with the code that collects
 //! from them, so that a misreading shows when the two meet.
@@ -31,7 +33,9 @@ mod mexc;
 mod okx;
 mod pace;
 mod prices;
+mod schedule;
 mod server;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -41,7 +45,7 @@ mod world;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 pub use fault::{BadFault, Fault, FaultPlan};
@@ -63,13 +67,17 @@ pub struct Options {
     /// inverse, of another quote asset, hardly traded.
     pub symbols: usize,
     /// Data messages a second over all venues, split evenly between these, and within a venue
-    /// between the topics its clients are subscribed to. What a venue sends unasked, such as a
-    /// snapshot on subscribe, comes on top.
+    /// between its instruments, unevenly. They happen whether somebody is subscribed or not, and are
+    /// sent to those that are. What a venue sends unasked, such as a snapshot on subscribe, comes on
+    /// top.
     pub rate: f64,
-    /// The part of the messages that are trades, of a venue both of whose channels are subscribed.
+    /// The part of the messages that are trades.
     pub trade_share: f64,
     /// Decides prices, names of generated instruments, and chance.
     pub seed: u64,
+    /// When the first event of each instrument happens, and what events are numbered from. Two
+    /// simulators of the same options send the same.
+    pub start: SystemTime,
     /// Whether the venues' limits are enforced.
     pub limits: bool,
     /// Replaces the venues' keepalive periods: servers that ping do it this often, and clients are
@@ -90,6 +98,7 @@ impl Default for Options {
             rate: 1_000.0,
             trade_share: 0.1,
             seed: 0,
+            start: SystemTime::now(),
             limits: true,
             keepalive: None,
             faults: vec![],
@@ -114,12 +123,21 @@ pub struct Sent {
     pub repeated_trades: u64,
     /// What looks like a quote or a trade, is none of the market's, and is not among `quotes` and
     /// `trades`: first quotes that are minutes old (`BingX` swap), books and wrappers with nothing
-    /// in them (Gate.io, MEXC), fills of liquidations (Binance and Gate.io futures).
+    /// in them (Gate.io, MEXC), fills of liquidations (Binance futures).
     pub withheld: u64,
     /// Broken frames sent by a fault; they are no data frames.
     pub garbage: u64,
     /// Bytes of data frames, their headers included.
     pub bytes: u64,
+    /// States of books that some client has been sent, each once, however many have been sent it
+    /// and however often.
+    pub distinct_quotes: u64,
+    /// The same of trades, those of histories included. A client that is never cut off and leaves
+    /// out what it has been told already has as many.
+    pub distinct_trades: u64,
+    /// Events that a subscribed connection was not sent: a fault kept them back, the client did not
+    /// take what was written, or there were more than can be made.
+    pub skipped: u64,
     /// WebSocket connections there have been.
     pub connections: u64,
     /// Those there are.

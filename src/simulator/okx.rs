@@ -101,7 +101,7 @@ fn open(_: &Served, request: &Request, client: u64) -> Opened {
 type Complaint = (&'static str, String);
 
 impl Session for Okx {
-    fn text(&mut self, text: &str, desk: &mut Desk<'_, '_>) {
+    fn text(&mut self, text: &str, desk: &mut Desk<'_>) {
         if text == "ping" {
             *desk.pinged = true;
             return desk.reply("pong");
@@ -116,7 +116,7 @@ impl Session for Okx {
         }
     }
 
-    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) -> Load {
+    fn quote(&self, it: &Update<'_>, book: &Book, out: &mut Vec<u8>) -> Load {
         out.extend_from_slice(b"{\"arg\":{\"channel\":\"bbo-tbt\",\"instId\":\"");
         out.extend_from_slice(it.row.native.as_bytes());
         out.extend_from_slice(b"\"},\"data\":[{\"asks\":[");
@@ -165,12 +165,7 @@ impl Session for Okx {
 }
 
 impl Okx {
-    fn act(
-        &mut self,
-        text: &str,
-        request: &Value,
-        desk: &mut Desk<'_, '_>,
-    ) -> Result<(), Complaint> {
+    fn act(&mut self, text: &str, request: &Value, desk: &mut Desk<'_>) -> Result<(), Complaint> {
         let illegal = || ("60012", format!("Illegal request: {text}"));
         let op = request["op"].as_str().filter(|it| ["subscribe", "unsubscribe"].contains(it));
         let (Some(op), Some(args)) = (op, request["args"].as_array()) else {
@@ -236,7 +231,7 @@ fn accepts_id(id: &Value) -> bool {
 }
 
 /// `None` for an argument that is none.
-fn subscribe(arg: &Value, desk: &mut Desk<'_, '_>) -> Result<(), Option<Complaint>> {
+fn subscribe(arg: &Value, desk: &mut Desk<'_>) -> Result<(), Option<Complaint>> {
     let channel = arg["channel"].as_str().ok_or(None)?;
     if channel == "instruments" && arg["instType"].is_string() {
         desk.topics.add_silent("instruments");
@@ -259,7 +254,7 @@ fn subscribe(arg: &Value, desk: &mut Desk<'_, '_>) -> Result<(), Option<Complain
     Ok(())
 }
 
-fn unsubscribe(arg: &Value, desk: &mut Desk<'_, '_>) -> Result<(), Option<Complaint>> {
+fn unsubscribe(arg: &Value, desk: &mut Desk<'_>) -> Result<(), Option<Complaint>> {
     let channel = arg["channel"].as_str().ok_or(None)?;
     desk.topics.remove(&key(channel, arg["instId"].as_str().unwrap_or_default()));
     Ok(())

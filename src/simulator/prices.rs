@@ -68,8 +68,10 @@ const SHARED: [(u64, f64); 3] = [(60 * MINUTE, 0.03), (3 * MINUTE, 0.004), (11_0
 /// for a cross that pays two fees.
 const OWN: (u64, f64) = (19_000, 0.002);
 
-/// One empty side in so many quotes of a thin instrument.
-const EMPTY_EVERY: u32 = 24;
+/// Prices stay for so long, in milliseconds.
+const STEP: u64 = 100;
+/// See [`size`].
+const SIZES: u64 = 64;
 
 /// The price of everything, everywhere, at any time.
 #[derive(Clone, Copy, Debug)]
@@ -87,63 +89,38 @@ impl Prices {
         row.reference * (1.0 + shared + OWN.1 * own * own * own)
     }
 
-    /// The state of the book; it gets the instrument's next update id.
-    pub(super) fn book(self, slot: u64, row: &Row, now: u64, rng: &mut Rng) -> Book {
-        let (bid, ask) = self.sides(slot, row, now, rng);
-        let mut book = Book {
-            bid,
-            bid_size: size(row, rng),
-            ask,
-            ask_size: size(row, rng),
-            update: row.next_update(rng.u64(1..4)),
-            time: now,
-        };
-        if row.thin {
-            match rng.u32(..EMPTY_EVERY * 2) {
-                0 => (book.bid, book.bid_size) = (0, 0),
-                1 => (book.ask, book.ask_size) = (0, 0),
-                _ => {}
-            }
+    /// What it is worth at a time, given what it was worth when that was asked last: the price moves
+    /// in steps of [`STEP`], so that many events are one calculation.
+    pub(super) fn step(self, slot: u64, row: &Row, time: u64, mid: &mut Mid) -> f64 {
+        let step = time / STEP;
+        if mid.step != step {
+            *mid = Mid { step, price: self.mid(slot, row, step * STEP) };
         }
-        book
-    }
-
-    /// A trade at the best price, of up to `fills_max` fills.
-    pub(super) fn print(
-        self,
-        slot: u64,
-        row: &Row,
-        now: u64,
-        rng: &mut Rng,
-        fills_max: u64,
-    ) -> Print {
-        let (bid, ask) = self.sides(slot, row, now, rng);
-        let buy = rng.bool();
-        let fills = rng.u64(1..=fills_max.max(1));
-        Print {
-            price: if buy { ask } else { bid },
-            size: size(row, rng),
-            buy,
-            id: row.next_trade(fills),
-            fills,
-            aggregate: row.next_aggregate(),
-            update: row.next_update(1),
-            time: now,
-        }
-    }
-
-    fn sides(self, slot: u64, row: &Row, now: u64, rng: &mut Rng) -> (u64, u64) {
-        let mid = self.mid(slot, row, now) * row.price_scale;
-        let half = mid * row.half_spread * (0.5 + rng.f64());
-        let bid = whole(mid - half).max(1);
-        (bid, whole(mid + half).max(bid + 1))
+        mid.price
     }
 }
 
-/// A positive size, mostly small.
-fn size(row: &Row, rng: &mut Rng) -> u64 {
+/// A price that has been calculated.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mid {
+    step: u64,
+    price: f64,
+}
+
+/// The best prices around what an instrument is worth, in units of its price places.
+pub(super) fn sides(row: &Row, mid: f64, rng: &mut Rng) -> (u64, u64) {
+    let mid = mid * row.price_scale;
+    let half = mid * row.half_spread * (0.5 + rng.f64());
+    let bid = whole(mid - half).max(1);
+    (bid, whole(mid + half).max(bid + 1))
+}
+
+/// A positive size, mostly small. No two of [`SIZES`] that follow each other by their numbers are
+/// the same, so that events without an id can be told apart.
+pub(super) fn size(row: &Row, number: u64, rng: &mut Rng) -> u64 {
     let r = rng.f64();
-    whole((20.0 + 60_000.0 * r * r * r * r) * row.size_per_value).max(1)
+    let size = whole((20.0 + 60_000.0 * r * r * r * r) * row.size_per_value);
+    size / SIZES * SIZES + number % SIZES + 1
 }
 
 #[expect(

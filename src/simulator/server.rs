@@ -140,7 +140,7 @@ impl<'a> Greeter<'a> {
         let name = request.take_segment();
         let venue = parse_venue(&name).ok().and_then(|it| self.world.find(it));
         let Some(served) = venue else {
-            return self.elsewhere(&name).write_to(&socket, self.stop);
+            return self.elsewhere(&name, &request).write_to(&socket, self.stop);
         };
         while served.faults.holding().half_open {
             if self.stop.wait(HALF_OPEN_LOOK) {
@@ -173,10 +173,26 @@ impl<'a> Greeter<'a> {
         Ok(())
     }
 
-    fn elsewhere(self, name: &str) -> Response {
-        if name != "stats" {
-            return Response::json(404, r#"{"error":"no such venue"}"#);
+    fn elsewhere(self, name: &str, request: &Request) -> Response {
+        match name {
+            "stats" => self.stats(),
+            "rate" => self.rate(request),
+            _ => Response::json(404, r#"{"error":"no such venue"}"#),
         }
+    }
+
+    /// The rate, or another one: `/rate?0`.
+    fn rate(self, request: &Request) -> Response {
+        if let Some((rate, _)) = request.query.first() {
+            match rate.parse() {
+                Ok(rate) if (0.0..f64::INFINITY).contains(&rate) => self.world.set_rate(rate),
+                _ => return Response::json(400, r#"{"error":"the rate must be a number"}"#),
+            }
+        }
+        Response::json(200, format!("{{\"rate\":{}}}", self.world.rate()))
+    }
+
+    fn stats(self) -> Response {
         let sent = |it: &Served| (it.venue.to_string(), it.counters.read());
         let stats: BTreeMap<String, Sent> = self.world.venues.iter().map(sent).collect();
         Response::json(200, serde_json::to_string(&stats).unwrap_or_default())
@@ -197,7 +213,7 @@ impl<'a> Greeter<'a> {
         request: &Request,
         client: u64,
     ) -> Result<(String, Box<dyn Session>), Response> {
-        let rules = (served.dialect.rules)(served.venue.market);
+        let rules = &served.rules;
         if self.world.limits && !served.admits(rules.connects, rules.sockets_max) {
             return Err(refusal(served, rules.connects_status));
         }

@@ -2,34 +2,37 @@
 
 use std::{
     collections::HashMap,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::{
     Options, Sent,
-    dialect::Dialect,
+    dialect::{Dialect, Rules},
     fault::Board,
     frame::Load,
     listing::{self, Row},
     pace::{Pace, Times},
-    prices::Prices,
+    prices::{Prices, mix},
+    schedule::Schedule,
+    stream::{Beat, Stream, Teller},
     tokens::Tokens,
-    topics::Demand,
 };
-use crate::market::Venue;
+use crate::market::{Channel, Exchange, Market, Venue};
 
 /// The simulation.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) prices: Prices,
-    pub(super) trade_share: f64,
+    pub(super) schedule: RwLock<Schedule>,
     pub(super) limits: bool,
     pub(super) keepalive: Option<Duration>,
     pub(super) venues: Vec<Served>,
-    rate: AtomicU64,
     clients: AtomicU64,
 }
 
@@ -38,29 +41,28 @@ impl World {
         let mut venues = options.venues.clone();
         venues.sort_unstable();
         venues.dedup();
-        let served = |(slot, &venue)| Served::new(slot, venue, options);
-        let world = Self {
+        let schedule = Schedule::new(sane(options.rate), options.start);
+        let first = schedule.start();
+        let part = 1.0 / f64::from(u32::try_from(venues.len()).unwrap_or(u32::MAX).max(1));
+        let served = |&venue| Served::new(venue, options, first, part);
+        Self {
             prices: Prices { seed: options.seed },
-            trade_share: options.trade_share.clamp(0.0, 1.0),
+            schedule: RwLock::new(schedule),
             limits: options.limits,
             keepalive: options.keepalive,
-            venues: (1..).zip(&venues).map(served).collect(),
-            rate: AtomicU64::new(0),
+            venues: venues.iter().map(served).collect(),
             clients: AtomicU64::new(0),
-        };
-        world.set_rate(options.rate);
-        world
+        }
+    }
+
+    pub(super) fn rate(&self) -> f64 {
+        self.schedule.read().rate()
     }
 
     pub(super) fn set_rate(&self, rate: f64) {
-        let rate = if rate.is_finite() { rate.max(0.0) } else { 0.0 };
-        self.rate.store(rate.to_bits(), Ordering::Relaxed);
-    }
-
-    /// Messages a second of one venue.
-    pub(super) fn venue_rate(&self) -> f64 {
-        let venues = u32::try_from(self.venues.len()).unwrap_or(u32::MAX).max(1);
-        f64::from_bits(self.rate.load(Ordering::Relaxed)) / f64::from(venues)
+        let mut schedule = self.schedule.write();
+        // Who reads the clock before this lock and the rate after it has a time of before.
+        schedule.set(sane(rate), Instant::now());
     }
 
     pub(super) fn find(&self, venue: Venue) -> Option<&Served> {
@@ -83,8 +85,11 @@ pub(super) struct Served {
     /// Tells the venue's own price deviations from those of others.
     pub(super) slot: u64,
     pub(super) dialect: &'static Dialect,
+    pub(super) rules: Rules,
+    prices: Prices,
     pub(super) rows: Vec<Row>,
-    pub(super) demand: Demand,
+    /// Quotes and trades of each row.
+    streams: Vec<[Arc<Stream>; 2]>,
     pub(super) faults: Board,
     pub(super) counters: Counters,
     index: HashMap<String, usize>,
@@ -100,21 +105,49 @@ impl std::fmt::Debug for Served {
 }
 
 impl Served {
-    fn new(slot: u64, venue: Venue, options: &Options) -> Self {
+    /// Its events are numbered from `first` on; `part` of all messages are its own.
+    fn new(venue: Venue, options: &Options, first: u64, part: f64) -> Self {
         let dialect = Dialect::of(venue.exchange);
         let rows = listing::rows(venue, dialect, options.symbols, options.seed);
+        let slot = slot(venue);
+        let trades = options.trade_share.clamp(0.0, 1.0);
+        let streams = |row: &Row| {
+            [(Channel::Quotes, 1.0 - trades), (Channel::Trades, trades)].map(|(channel, share)| {
+                let index = (row.index as u64) << 16 | slot << 8 | channel as u64;
+                let key = mix(mix(options.seed) ^ index);
+                Arc::new(Stream::new(Beat::new(key, first, part * share * row.weight)))
+            })
+        };
         Self {
             venue,
             slot,
             dialect,
+            rules: (dialect.rules)(venue.market),
+            prices: Prices { seed: options.seed },
             index: rows.iter().map(|it| (it.native.clone(), it.index)).collect(),
+            streams: rows.iter().map(streams).collect(),
             rows,
-            demand: Demand::default(),
             faults: Board::default(),
             counters: Counters::default(),
             tokens: Tokens::default(),
             connects: Mutex::default(),
         }
+    }
+
+    /// What the instrument at `row` has on a channel.
+    pub(super) fn stream(&self, row: usize, channel: Channel) -> &Arc<Stream> {
+        &self.streams[row][channel as usize]
+    }
+
+    /// Who knows the events of a stream, by its beat.
+    pub(super) fn teller<'a>(
+        &'a self,
+        schedule: &'a Schedule,
+        row: &'a Row,
+        beat: Beat,
+    ) -> Teller<'a> {
+        let Served { prices, rules, slot, .. } = self;
+        Teller { prices: *prices, schedule, rules, slot: *slot, row, beat }
     }
 
     /// The instrument of this native name.
@@ -139,6 +172,17 @@ impl Served {
     }
 }
 
+/// Tells venues apart, whichever there are.
+fn slot(venue: Venue) -> u64 {
+    let all = Exchange::ALL.into_iter().flat_map(|it| Market::ALL.map(|market| (it, market)));
+    let before = all.take_while(|it| *it != (venue.exchange, venue.market)).count();
+    before as u64 + 1
+}
+
+fn sane(rate: f64) -> f64 {
+    if rate.is_finite() { rate.max(0.0) } else { 0.0 }
+}
+
 /// The counters of a venue.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
@@ -150,11 +194,36 @@ pub(super) struct Counters {
     withheld: AtomicU64,
     garbage: AtomicU64,
     bytes: AtomicU64,
+    distinct_quotes: AtomicU64,
+    distinct_trades: AtomicU64,
+    skipped: AtomicU64,
     connections: AtomicU64,
     open: AtomicU64,
 }
 
+/// What a connection has come to since it has counted last, whether that is written or not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    /// Quotes and trades that nobody had been told of.
+    pub(super) distinct: [u64; 2],
+    /// Events that it was not told of.
+    pub(super) skipped: u64,
+}
+
 impl Counters {
+    pub(super) fn tally(&self, tally: Tally) {
+        let [quotes, trades] = tally.distinct;
+        for (counter, n) in [
+            (&self.distinct_quotes, quotes),
+            (&self.distinct_trades, trades),
+            (&self.skipped, tally.skipped),
+        ] {
+            if 0 < n {
+                counter.fetch_add(n, Ordering::Relaxed);
+            }
+        }
+    }
+
     pub(super) fn add(&self, load: &Load) {
         for (counter, n) in [
             (&self.frames, load.frames),
@@ -197,6 +266,9 @@ impl Counters {
             withheld: get(&self.withheld),
             garbage: get(&self.garbage),
             bytes: get(&self.bytes),
+            distinct_quotes: get(&self.distinct_quotes),
+            distinct_trades: get(&self.distinct_trades),
+            skipped: get(&self.skipped),
             connections: get(&self.connections),
         }
     }

@@ -200,8 +200,15 @@ fn every_venue_acknowledges_then_sends_and_counts_what_it_sent() {
             eventually("all is counted", || {
                 let sent = simulator.sent(venue);
                 let sent = Sent { connections: 0, open: 0, repeats: 0, ..sent };
-                sent == client.got
+                Sent { distinct_quotes: 0, distinct_trades: 0, ..sent } == client.got
             });
+            let sent = simulator.sent(venue);
+            // One client is told of all that happens, and of nothing twice but for what repeats.
+            let least = sent.quotes - sent.repeats;
+            assert!((least..=sent.quotes).contains(&sent.distinct_quotes), "{venue}: {sent:?}");
+            let history = if venue.exchange == Exchange::Bitget { sent.repeated_trades } else { 0 };
+            assert_eq!(sent.distinct_trades, sent.trades + history, "{venue}: {sent:?}");
+            assert_eq!(sent.skipped, 0, "{venue}");
             let echoes = [BITGET_SPOT, BITGET_PERP, GATEIO_PERP, KUCOIN_PERP, MEXC_PERP];
             let echoes = echoes.contains(&venue);
             assert!(!echoes || 10 < simulator.sent(venue).repeats, "{venue}");
@@ -211,6 +218,45 @@ fn every_venue_acknowledges_then_sends_and_counts_what_it_sent() {
             assert_eq!((simulator.sent(venue).connections, simulator.sent(venue).open), (1, 1));
             drop(client);
             eventually("the connection is gone", || simulator.sent(venue).open == 0);
+        });
+    }
+}
+
+/// The frames with data of each topic, in order, `n` of them more.
+fn collect(client: &mut Client, n: usize, frames: &mut BTreeMap<String, Vec<Value>>) {
+    for _ in 0..n {
+        let frame = client.data();
+        frames.entry(tongue::subject(&frame)).or_default().push(frame);
+    }
+}
+
+#[test]
+fn every_connection_to_a_venue_is_told_the_same_and_so_is_that_to_another_of_the_same_start() {
+    for venue in VENUES {
+        let options = Options { rate: 5_000.0, symbols: 4, ..lax(venue) };
+        with(options.clone(), |simulator| {
+            with(options, |again| {
+                let mut first = Client::connect(simulator, venue);
+                first.subscribe_all(simulator);
+                let mut told = BTreeMap::new();
+                collect(&mut first, 200, &mut told);
+                let others = [simulator, again].map(|it| {
+                    let (mut other, mut frames) = (Client::connect(it, venue), BTreeMap::new());
+                    other.subscribe_all(it);
+                    collect(&mut other, 1_000, &mut frames);
+                    frames
+                });
+                for (subject, frames) in others.iter().flatten() {
+                    // The first ones may tell what others know already.
+                    let Some(frames) = frames.get(3..).filter(|it| !it.is_empty()) else {
+                        continue;
+                    };
+                    eventually(&format!("{venue} tells the first one as well: {subject}"), || {
+                        collect(&mut first, 100, &mut told);
+                        told[subject].windows(frames.len()).any(|it| it == frames)
+                    });
+                }
+            });
         });
     }
 }
@@ -510,7 +556,7 @@ fn a_venue_cuts_who_does_not_ping() {
         (MEXC_SPOT, None),
         (MEXC_PERP, None),
     ] {
-        with(Options { keepalive: KEEPALIVE, ..lax(venue) }, |simulator| {
+        with(Options { keepalive: KEEPALIVE, rate: 20_000.0, ..lax(venue) }, |simulator| {
             let mut quiet = Client::connect(simulator, venue);
             quiet.subscribe(&topics(venue, &native(venue, "BTC")));
             let mut alive = Client::connect(simulator, venue);
@@ -765,6 +811,28 @@ fn the_rate_is_kept() {
         println!("{frames} frames in 2 s, {trades} of them trades");
         assert!((30_000..50_000).contains(&frames), "{frames}");
         assert!((frames / 12..frames / 8).contains(&trades), "{trades} of {frames}");
+    });
+}
+
+#[test]
+fn the_rate_is_changed_over_http() {
+    with(Options { rate: 2_000.0, ..lax(OKX_SPOT) }, |simulator| {
+        let mut client = Client::connect(simulator, OKX_SPOT);
+        client.subscribe_all(simulator);
+        client.data();
+        assert_eq!(get_json(simulator, "/rate"), json!({"rate": 2000}));
+        for nonsense in ["/rate?x", "/rate?-1", "/rate?inf", "/rate?NaN"] {
+            assert_eq!(get(simulator, nonsense).0, 400, "{nonsense}");
+        }
+        assert_eq!(get_json(simulator, "/rate?0"), json!({"rate": 0}));
+        client.catch_up();
+        eventually("all is counted", || {
+            let sent = simulator.sent(OKX_SPOT);
+            (sent.frames, sent.quotes) == (client.got.frames, client.got.quotes)
+        });
+        assert_eq!(get_json(simulator, "/stats")["okx-spot"]["frames"], client.got.frames);
+        get_json(simulator, "/rate?2000");
+        client.data();
     });
 }
 

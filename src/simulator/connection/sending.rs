@@ -1,26 +1,29 @@
 //! Data frames: how many are due, and of what.
 
-use std::time::{Duration, Instant};
-
-use fastrand::Rng;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{Connection, TICK, TICK_IDLE};
 use crate::{
     market::Channel,
     simulator::{
-        dialect::{Echo, Update},
+        dialect::Update,
         frame::Load,
         garbage,
-        prices::{self, Book, Prices, Print, whole},
-        topics::Topic,
-        world::Served,
+        prices::{self, Print},
+        schedule::Schedule,
+        topics::Cursor,
     },
 };
 
 /// Messages a second below which a connection has little to send.
 const IDLE_BELOW: f64 = 50.0;
-/// Frames made at once, at most: after a pause the rest is not made up for.
+/// Frames made at once, about and at most: after a pause the rest is not made up for.
 const BATCH_MAX: f64 = 20_000.0;
+/// Connections to one venue send an event within this of each other, unless something is wrong.
+const LAG_MAX: Duration = Duration::from_secs(1);
 /// How often books are looked through for those to be sent again.
 const REPEAT_SCAN: Duration = Duration::from_millis(100);
 /// What an oversized frame is said to have.
@@ -29,51 +32,70 @@ const OVERSIZED: u64 = (16 << 20) + (1 << 10);
 const GARBAGE_EVERY: u64 = 8;
 /// Trades in one frame, of any venue.
 const PRINTS_MAX: usize = 8;
-/// One book in so many is sent again, where a venue does such things.
-const ECHO_EVERY: u8 = 16;
-/// One frame in so many repeats trades, where a venue does such things.
-const REPRINT_EVERY: u8 = 8;
 
 impl Connection<'_> {
-    /// Makes what has become due since the last time.
-    pub(super) fn generate(&mut self, now: Instant) {
-        let elapsed = (now - std::mem::replace(&mut self.generated, now)).as_secs_f64();
-        let rate = self.world.venue_rate();
-        let mut busy = 0.0;
-        for (due, share) in self.due.iter_mut().zip(self.topics.share(self.world.trade_share)) {
-            busy += share * rate;
-            *due = (*due + share * rate * elapsed).min(BATCH_MAX);
-        }
-        self.set_tick(if busy < IDLE_BELOW { TICK_IDLE } else { TICK });
-        let mute = self.closing.is_some() || self.spoiled || self.holding.mute;
-        if mute || self.blocked {
-            // A venue conflates what a client cannot take.
-            self.due = [0.0; 2];
-            return;
-        }
-        if self.holding.oversized {
-            self.announce_oversized();
-            return;
-        }
-        let mut left = self.due.map(whole);
-        for (due, whole) in self.due.iter_mut().zip(left) {
-            *due -= f64::from(u32::try_from(whole).unwrap_or(u32::MAX));
-        }
-        let time = prices::now();
-        while 0 < left[0] + left[1] {
-            if self.rng.u64(..left[0] + left[1]) < left[0] {
-                left[0] -= 1;
-                if let Some(at) = self.topics.pick(Channel::Quotes, &mut self.rng) {
-                    self.send_quote(at, time, now);
-                }
-            } else {
-                left[1] -= 1;
-                if let Some(at) = self.topics.pick(Channel::Trades, &mut self.rng) {
-                    self.send_trades(at, time);
-                }
+    /// Makes new subscriptions begin.
+    pub(super) fn begin_topics(&mut self, now: Instant) {
+        let schedule = self.world.schedule.read();
+        let count = schedule.count(now);
+        let lately = now.checked_sub(LAG_MAX).map_or(0.0, |it| schedule.count(it));
+        self.share = 0.0;
+        for channel in Channel::ALL {
+            for topic in self.topics.of_mut(channel) {
+                let stream = self.served.stream(topic.row, channel);
+                topic.cursor.get_or_insert_with(|| Cursor::new(stream, count, lately));
+                self.share += stream.beat.share;
             }
         }
-        self.repeat_unchanged(time, now);
+    }
+
+    /// Makes what has become due since the last time.
+    pub(super) fn generate(&mut self, now: Instant) {
+        // The clock has been read before this lock is taken: see `World::set_rate`.
+        let world = self.world;
+        let schedule = &*world.schedule.read();
+        let count = schedule.count(now);
+        let owed = (count - std::mem::replace(&mut self.count, count)) * self.share;
+        let idle = schedule.rate() * self.share < IDLE_BELOW;
+        self.set_tick(if idle { TICK_IDLE } else { TICK });
+        if self.closing.is_some() || self.spoiled {
+            return;
+        }
+        // A venue conflates what a client cannot take.
+        if self.holding.mute || self.blocked {
+            return self.skip(count);
+        }
+        if self.holding.oversized {
+            return self.announce_oversized();
+        }
+        if BATCH_MAX < owed {
+            self.skip(count - BATCH_MAX / self.share);
+        }
+        for at in 0..self.topics.of(Channel::Quotes).len() {
+            self.send_quotes(schedule, at, count, now);
+        }
+        for at in 0..self.topics.of(Channel::Trades).len() {
+            self.send_trades(schedule, at, count);
+        }
+        self.repeat_unchanged(now);
+        self.served.counters.tally(std::mem::take(&mut self.tally));
+    }
+
+    /// Leaves out all that has happened by now.
+    pub(super) fn skip_all(&mut self, now: Instant) {
+        let count = self.world.schedule.read().count(now);
+        self.skip(count);
+    }
+
+    fn skip(&mut self, count: f64) {
+        for channel in Channel::ALL {
+            for cursor in self.topics.of_mut(channel).iter_mut().filter_map(|it| it.cursor.as_mut())
+            {
+                let next = cursor.beat.next(count).max(cursor.next);
+                self.tally.skipped += next - std::mem::replace(&mut cursor.next, next);
+            }
+        }
+        self.served.counters.tally(std::mem::take(&mut self.tally));
     }
 
     fn set_tick(&mut self, tick: Duration) {
@@ -82,71 +104,118 @@ impl Connection<'_> {
         }
     }
 
-    fn send_quote(&mut self, at: usize, time: u64, now: Instant) {
+    /// The states of one book that it has had until there were `count` messages.
+    fn send_quotes(&mut self, schedule: &Schedule, at: usize, count: f64, now: Instant) {
         let topic = &mut self.topics.of_mut(Channel::Quotes)[at];
-        let row = &self.served.rows[topic.row];
-        if !row.moves() {
+        let Some(cursor) = &mut topic.cursor else { return };
+        let due = cursor.beat.next(count);
+        if due <= cursor.next {
             return;
         }
-        let echoed = topic.last.filter(|_| self.rules.echo != Echo::Never);
-        let echoed = echoed.filter(|_| self.rng.u8(..ECHO_EVERY) == 0);
-        let mut book = match echoed {
-            Some(book) if self.rules.echo == Echo::Same => book,
-            Some(book) => Book { update: row.next_update(1), time, ..book },
-            None => self.world.prices.book(self.served.slot, row, time, &mut self.rng),
-        };
-        let update = Update { row, topic, now: time, last: topic.last.as_ref() };
+        let first = std::mem::replace(&mut cursor.next, due);
+        if !self.served.rows[topic.row].moves() {
+            return;
+        }
+        let mut told = cursor.stream.tell(due);
+        for number in first..due {
+            self.send_quote(schedule, at, (number, told), None, now);
+            told = told.max(number + 1);
+        }
+    }
+
+    /// A state of a book, as it is sent at `time` when that is not when it came to be. Somebody has
+    /// been `told` of those before. Says whether it is one that the market has had.
+    fn send_quote(
+        &mut self,
+        schedule: &Schedule,
+        at: usize,
+        (number, told): (u64, u64),
+        time: Option<u64>,
+        now: Instant,
+    ) -> bool {
+        let topic = &mut self.topics.of_mut(Channel::Quotes)[at];
+        let Some(cursor) = &mut topic.cursor else { return false };
+        let row = &self.served.rows[topic.row];
+        let teller = self.served.teller(schedule, row, cursor.beat);
+        let book = teller.book(number, &mut cursor.mid);
+        let known = number < told || number == told && teller.repeats(number);
+        let (time, last) = (time.unwrap_or(book.time), topic.last.as_ref());
+        let update = Update { row, topic, now: time, last };
+        let mut good = false;
         let sent = self.pipe.out.frame(self.rules.data, |out| {
-            let mut load = self.session.quote(&update, &mut book, out);
-            load.repeats = load.quotes * u64::from(topic.last.is_some_and(|it| it.says(&book)));
+            let mut load = self.session.quote(&update, &book, out);
+            good = 0 < load.quotes;
+            load.repeats = load.quotes * u64::from(last.is_some_and(|it| it.says(&book)));
             load
         });
         (topic.last, topic.sent) = (Some(book), Some(now));
+        self.tally.distinct[Channel::Quotes as usize] += u64::from(good && !known);
         self.follow_with_garbage(sent);
+        good
     }
 
-    fn send_trades(&mut self, at: usize, time: u64) {
+    /// The frames with trades of one instrument until there were `count` messages.
+    fn send_trades(&mut self, schedule: &Schedule, at: usize, count: f64) {
         let topic = &mut self.topics.of_mut(Channel::Trades)[at];
-        let row = &self.served.rows[topic.row];
-        if !row.moves() {
+        let Some(cursor) = &mut topic.cursor else { return };
+        let due = cursor.beat.next(count);
+        if due <= cursor.next {
             return;
         }
+        let first = std::mem::replace(&mut cursor.next, due);
+        if !self.served.rows[topic.row].moves() {
+            return;
+        }
+        let told = cursor.stream.tell(due);
+        for frame in first..due {
+            let trades = self.send_frame(schedule, at, frame);
+            self.tally.distinct[Channel::Trades as usize] += if told <= frame { trades } else { 0 };
+        }
+    }
+
+    /// A frame with trades; returns how many there are that have not been in one before.
+    fn send_frame(&mut self, schedule: &Schedule, at: usize, frame: u64) -> u64 {
+        let topic = &mut self.topics.of_mut(Channel::Trades)[at];
+        let Some(cursor) = &mut topic.cursor else { return 0 };
+        let row = &self.served.rows[topic.row];
+        let teller = self.served.teller(schedule, row, cursor.beat);
+        let [begin, end] = [frame, frame + 1].map(|it| teller.first_print(it));
+        // What this client has not been told cannot be told again.
+        let again = teller.reprints(frame).min(begin - teller.first_print(cursor.first));
         let mut prints = [Print::NONE; PRINTS_MAX];
-        let most = self.rules.prints_max.min(PRINTS_MAX);
-        let again = self.rules.reprints && self.rng.u8(..REPRINT_EVERY) == 0;
-        let told = if again { topic.told.len().min(most - 1) } else { 0 };
-        prints[..told].copy_from_slice(&topic.told[topic.told.len() - told..]);
-        let most = most - told;
-        let new = if 1 < most && self.rng.u8(..4) == 0 { self.rng.usize(2..=most) } else { 1 };
-        for print in &mut prints[told..told + new] {
-            let prices = self.world.prices;
-            *print = prices.print(self.served.slot, row, time, &mut self.rng, topic.fills_max);
-            if self.rules.reprints {
-                topic.tell_apart(print, &mut self.rng);
-            }
+        let mut len = 0;
+        for (print, number) in prints.iter_mut().zip(begin - again..end) {
+            *print = teller.print(number, topic.fills_max, &mut cursor.mid);
+            len += 1;
         }
-        if 0 < self.rules.history {
-            row.remember(&prints[told..told + new], self.rules.history);
-        }
-        let update = Update { row, topic, now: time, last: None };
+        let mut rng = teller.chance(frame);
+        let update = Update { row, topic, now: teller.time(frame), last: None };
+        let mut trades = 0;
         let sent = self.pipe.out.frame(self.rules.data, |out| {
-            let prints = &prints[..told + new];
-            let mut load = self.session.trades(&update, prints, &mut self.rng, out);
-            load.trades -= told as u64;
-            load.repeated_trades += told as u64;
+            let mut load = self.session.trades(&update, &prints[..len], &mut rng, out);
+            load.trades -= again;
+            load.repeated_trades += again;
+            trades = load.trades;
             load
         });
         self.follow_with_garbage(sent);
+        trades
     }
 
     /// Tells the trades from before the subscription.
-    fn send_history(&mut self, at: usize, time: u64, now: Instant) {
+    fn send_history(&mut self, schedule: &Schedule, at: usize, now: Instant) {
         let topic = &mut self.topics.of_mut(Channel::Trades)[at];
         topic.sent = Some(now);
-        let prices = self.world.prices;
-        let prints = history(self.served, topic, prices, self.rules.history, time, &mut self.rng);
+        let Some(cursor) = &mut topic.cursor else { return };
         let row = &self.served.rows[topic.row];
-        let update = Update { row, topic, now: time, last: None };
+        let teller = self.served.teller(schedule, row, cursor.beat);
+        let end = teller.first_print(cursor.next);
+        let begin = end - self.rules.history as u64;
+        let print = |number| teller.print(number, topic.fills_max, &mut cursor.mid);
+        let prints: Vec<_> = (begin..end).map(print).collect();
+        let told = teller.first_print(cursor.stream.tell(cursor.next));
+        self.tally.distinct[Channel::Trades as usize] += end - told.clamp(begin, end);
+        let update = Update { row, topic, now: prices::now(), last: None };
         self.frames += 1;
         self.pipe.out.frame(self.rules.data, |out| {
             self.session.history(&update, &prints, out);
@@ -155,21 +224,22 @@ impl Connection<'_> {
     }
 
     /// Sends books again that have not changed for as long as the venue says.
-    fn repeat_unchanged(&mut self, time: u64, now: Instant) {
+    fn repeat_unchanged(&mut self, now: Instant) {
         let Some(after) = self.rules.repeat_after else { return };
         if now - self.scanned < REPEAT_SCAN {
             return;
         }
         self.scanned = now;
+        let time = prices::now();
         for topic in self.topics.of_mut(Channel::Quotes) {
             let row = &self.served.rows[topic.row];
             let old = topic.sent.is_some_and(|it| after <= now - it);
-            let (true, true, Some(mut book)) = (old, row.moves(), topic.last) else { continue };
+            let (true, true, Some(book)) = (old, row.moves(), topic.last) else { continue };
             topic.sent = Some(now);
             self.frames += 1;
             let update = Update { row, topic, now: time, last: None };
             self.pipe.out.frame(self.rules.data, |out| {
-                let load = self.session.quote(&update, &mut book, out);
+                let load = self.session.quote(&update, &book, out);
                 Load { repeats: load.quotes, ..load }
             });
         }
@@ -199,39 +269,31 @@ impl Connection<'_> {
         if self.holding.mute || self.spoiled {
             return;
         }
+        let world = self.world;
+        let schedule = &*world.schedule.read();
         let told = [self.rules.snapshot, 0 < self.rules.history];
         for (channel, _) in Channel::ALL.into_iter().zip(told).filter(|it| it.1) {
             for at in 0..self.topics.of(channel).len() {
                 match channel {
                     _ if self.topics.of(channel)[at].sent.is_some() => {}
-                    Channel::Quotes => self.send_quote(at, prices::now(), now),
-                    Channel::Trades => self.send_history(at, prices::now(), now),
+                    Channel::Quotes => self.send_snapshot(schedule, at, now),
+                    Channel::Trades => self.send_history(schedule, at, now),
                 }
             }
         }
     }
-}
 
-/// The last trades of a topic's instrument, oldest first; made up where there have been too few.
-fn history(
-    served: &Served,
-    topic: &Topic,
-    prices: Prices,
-    most: usize,
-    time: u64,
-    rng: &mut Rng,
-) -> Vec<Print> {
-    const FEWEST: usize = 3;
-    let row = &served.rows[topic.row];
-    let mut prints = row.remembered();
-    if prints.is_empty() {
-        let earlier = time.saturating_sub(1_000);
-        prints.push(prices.print(served.slot, row, earlier, rng, 1));
+    /// The book as it is.
+    fn send_snapshot(&mut self, schedule: &Schedule, at: usize, now: Instant) {
+        let topic = &self.topics.of(Channel::Quotes)[at];
+        let Some(cursor) = &topic.cursor else { return };
+        if !self.served.rows[topic.row].moves() {
+            return;
+        }
+        let (stream, next) = (Arc::clone(&cursor.stream), cursor.next);
+        // One that is none must not pass for the good one of another connection.
+        if self.send_quote(schedule, at, (next - 1, stream.told()), Some(prices::now()), now) {
+            stream.tell(next);
+        }
     }
-    while prints.len() < FEWEST.min(most) {
-        let Print { id, aggregate, time, .. } = prints[0];
-        let first = Print { id: id - 1, aggregate: aggregate - 1, time: time - 700, ..prints[0] };
-        prints.insert(0, first);
-    }
-    prints
 }

@@ -28,7 +28,7 @@ pub(super) fn open(request: &Request) -> Opened {
 }
 
 impl Session for Perp {
-    fn text(&mut self, text: &str, desk: &mut Desk<'_, '_>) {
+    fn text(&mut self, text: &str, desk: &mut Desk<'_>) {
         let request: Value = serde_json::from_str(text).unwrap_or_default();
         let now = prices::now();
         // Whatever else it is is not answered.
@@ -57,7 +57,7 @@ impl Session for Perp {
         desk.reply(reply.to_string());
     }
 
-    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) -> Load {
+    fn quote(&self, it: &Update<'_>, book: &Book, out: &mut Vec<u8>) -> Load {
         out.put("{\"symbol\":\"").put(&it.row.native);
         out.put("\",\"data\":{\"cts\":").int(book.time).put(",\"asks\":[");
         levels(it, book, book.ask, book.ask_size, out);
@@ -86,7 +86,7 @@ impl Session for Perp {
     }
 }
 
-fn subscribe(stream: &str, param: &Value, desk: &mut Desk<'_, '_>) -> Result<(), String> {
+fn subscribe(stream: &str, param: &Value, desk: &mut Desk<'_>) -> Result<(), String> {
     let symbol = param["symbol"].as_str().unwrap_or_default();
     let served = desk.served;
     let row = served.row(symbol).filter(|it| it.listed() && !served.refuses(it));

@@ -48,7 +48,7 @@ pub(super) fn open(request: &Request) -> Opened {
 }
 
 impl Session for Spot {
-    fn text(&mut self, text: &str, desk: &mut Desk<'_, '_>) {
+    fn text(&mut self, text: &str, desk: &mut Desk<'_>) {
         let request: Value = serde_json::from_str(text).unwrap_or_default();
         let id = request["id"].as_u64().unwrap_or(0);
         let answer = match request["method"].as_str() {
@@ -74,7 +74,7 @@ impl Session for Spot {
         desk.reply(json!({"id": id, "code": 0, "msg": answer}).to_string());
     }
 
-    fn quote(&self, it: &Update<'_>, book: &mut Book, out: &mut Vec<u8>) -> Load {
+    fn quote(&self, it: &Update<'_>, book: &Book, out: &mut Vec<u8>) -> Load {
         if book.update.is_multiple_of(EMPTY_EVERY) {
             wrap(it, out, |_| {});
             return Load::NO_QUOTE;
@@ -110,7 +110,7 @@ impl Session for Spot {
 }
 
 /// All of a request or nothing; what is refused of it.
-fn subscribe(names: &[&str], desk: &mut Desk<'_, '_>) -> Result<String, String> {
+fn subscribe(names: &[&str], desk: &mut Desk<'_>) -> Result<String, String> {
     let find = |it: &&&str| find(desk.served, it).is_none();
     let refused: Vec<_> = names.iter().filter(find).copied().collect();
     if !refused.is_empty() {

@@ -11,12 +11,12 @@ fn bench(market: Market) -> Bench {
 #[test]
 fn books() {
     assert_eq!(
-        bench(Market::Spot).quote(0, None, BOOK).0,
+        bench(Market::Spot).quote(0, None, BOOK),
         r#"{"action":"snapshot","arg":{"instType":"SPOT","channel":"books1","instId":"BTCUSDT"},"data":[{"asks":[["91234.6","1.00210"]],"bids":[["91234.5","3.12040"]],"seq":72501234567,"ts":"1790000000123"}],"ts":1790000000125}"#
     );
     let empty = Book { ask: 0, ask_size: 0, ..BOOK };
     assert_eq!(
-        bench(Market::Perp).quote(1, None, empty).0,
+        bench(Market::Perp).quote(1, None, empty),
         r#"{"action":"snapshot","arg":{"instType":"USDT-FUTURES","channel":"books1","instId":"ETHUSDT"},"data":[{"asks":[],"bids":[["9123.45","31.2040"]],"checksum":0,"seq":9007271755975559,"pseq":0,"ts":"1790000000123"}],"ts":1790000000125}"#
     );
 }

@@ -60,7 +60,7 @@ fn trades_begin_with_those_of_before() {
             ids
         };
         let mut client = Client::connect(simulator, BITGET_SPOT);
-        assert_eq!(history(&mut client).len(), 3);
+        assert_eq!(history(&mut client).len(), 10);
         let mut told = vec![];
         simulator.set_rate(2_000.0);
         while told.len() < 50 {

@@ -34,6 +34,9 @@ const NOTHING: Sent = Sent {
     withheld: 0,
     garbage: 0,
     bytes: 0,
+    distinct_quotes: 0,
+    distinct_trades: 0,
+    skipped: 0,
     connections: 0,
     open: 0,
 };
@@ -102,9 +105,7 @@ fn gateio(frame: &Value) -> Option<Sent> {
     let signed = |it: &str| it.parse::<f64>().is_ok_and(|it| it != 0.0);
     let good =
         |it: &Value| it["size"].as_str().is_some_and(signed) && it["create_time_ms"].is_u64();
-    let all = rows(result, good)?;
-    let internal = result.as_array()?.iter().filter(|it| it["is_internal"] == true).count() as u64;
-    Some(Sent { trades: all.trades - internal, withheld: internal, ..NOTHING })
+    rows(result, good)
 }
 
 fn kucoin(frame: &Value) -> Option<Sent> {

@@ -228,6 +228,16 @@ pub(super) fn is_reply(venue: Venue, it: &Value) -> bool {
     }
 }
 
+/// What a frame with data is about.
+pub(super) fn subject(frame: &Value) -> String {
+    let keys = ["topic", "stream", "arg", "dataType", "channel", "symbol", "1"];
+    let top = keys.map(|it| frame[it].to_string());
+    let result = &frame["result"];
+    let row = if result.is_array() { &result[0] } else { result };
+    let names = ["s", "currency_pair", "contract"].map(|it| row[it].to_string());
+    [&top[..], &names].concat().join(" ")
+}
+
 pub(super) fn native(venue: Venue, base: &str) -> String {
     match (venue.exchange, venue.market) {
         (Exchange::Okx, Market::Perp) => format!("{base}-USDT-SWAP"),
