@@ -10,7 +10,7 @@ use tungstenite::Message;
 use super::{
     Feed, Shared,
     disconnect::Disconnect,
-    handover::Filter,
+    filter::Filter,
     session::{Outgoing, Session},
     socket::{self, Socket},
 };
@@ -104,6 +104,7 @@ impl<'a> Connection<'a> {
         }
         if quiet || TICK < now - self.ticked {
             self.ticked = now;
+            filter.tick(now);
             self.tick(now)?;
         }
         Ok(())

@@ -2,20 +2,14 @@
 //! old one still does, and what both bring is passed on once.
 
 use std::{
-    hash::BuildHasher,
     thread,
     time::{Duration, Instant},
 };
 
-use hashbrown::HashMap;
-
 use super::{
-    Backoff, Feed, Shared, connection::Connection, disconnect::Disconnect, recent::Recent, socket,
+    Backoff, Feed, Shared, connection::Connection, disconnect::Disconnect, filter::Filter, socket,
 };
-use crate::{
-    market::{Event, Level, Nanos, Quote},
-    metrics::ReconnectReason,
-};
+use crate::metrics::ReconnectReason;
 
 /// Both deliver for at least this long after the next one has been answered for all it asked.
 const OVERLAP_MIN: Duration = Duration::from_secs(1);
@@ -23,98 +17,6 @@ const OVERLAP_MIN: Duration = Duration::from_secs(1);
 const OVERLAP_MAX: Duration = Duration::from_mins(1);
 /// How long either may keep the other waiting.
 const TURN: Duration = Duration::from_millis(1);
-
-/// What has been passed on already.
-#[derive(Debug)]
-pub(super) struct Filter {
-    /// Whether the venue sends trades more than once.
-    repeats: bool,
-    recent: Recent,
-    /// While two connections deliver.
-    marks: Option<Marks>,
-}
-
-impl Filter {
-    pub(super) fn new(repeats: bool) -> Self {
-        Self { repeats, recent: Recent::default(), marks: None }
-    }
-
-    /// Two connections deliver from now on; `latest` is what the old one has passed on last.
-    fn begin(&mut self, latest: impl Iterator<Item = Quote>) {
-        let mut marks = Marks::default();
-        for quote in latest {
-            marks.is_newer(&quote);
-        }
-        self.marks = Some(marks);
-    }
-
-    /// One connection is left.
-    fn end(&mut self) {
-        self.marks = None;
-        if !self.repeats {
-            self.recent = Recent::default();
-        }
-    }
-
-    /// Takes out what has been passed on before; returns how much that was.
-    pub(super) fn drop_repeated(&mut self, events: &mut Vec<Event>) -> u64 {
-        let before = events.len();
-        if let Some(marks) = &mut self.marks {
-            events.retain(|event| match event {
-                Event::Quote(quote) => marks.is_newer(quote),
-                Event::Trade(_) => true,
-            });
-        } else if !self.repeats {
-            return 0;
-        }
-        self.recent.drop_repeated(events);
-        (before - events.len()) as u64
-    }
-}
-
-/// How far each instrument's quotes have come.
-#[derive(Debug, Default)]
-struct Marks {
-    marks: HashMap<u32, Mark, foldhash::fast::RandomState>,
-    hasher: foldhash::fast::RandomState,
-}
-
-#[derive(Debug, Default)]
-struct Mark {
-    sequence: Option<i64>,
-    ts_event: Option<Nanos>,
-    /// Of the quotes at `ts_event`, for venues that do not number them.
-    contents: Vec<u64>,
-}
-
-impl Marks {
-    fn is_newer(&mut self, quote: &Quote) -> bool {
-        let bits = |it: Option<Level>| it.map(|it| (it.price.to_bits(), it.size.to_bits()));
-        let content = self.hasher.hash_one((bits(quote.bid), bits(quote.ask)));
-        let Some(mark) = self.marks.get_mut(&quote.instrument.0) else {
-            let (sequence, ts_event) = (quote.sequence, quote.ts_event);
-            let mark = Mark { sequence, ts_event, contents: vec![content] };
-            self.marks.insert(quote.instrument.0, mark);
-            return true;
-        };
-        if let (Some(new), Some(old)) = (quote.sequence, mark.sequence) {
-            mark.sequence = Some(new.max(old));
-            return old < new;
-        }
-        if quote.ts_event < mark.ts_event {
-            return false;
-        }
-        if mark.ts_event < quote.ts_event {
-            mark.ts_event = quote.ts_event;
-            mark.contents.clear();
-        }
-        let new = !mark.contents.contains(&content);
-        if new {
-            mark.contents.push(content);
-        }
-        new
-    }
-}
 
 /// When a failed replacement may be tried again.
 #[derive(Debug, Default)]
@@ -144,7 +46,7 @@ pub(super) fn replace<'a>(
     log::info!("{}: {why}: opening another connection", feed.name);
     filter.begin(old.session.latest());
     let next = overlap(&mut old, feed, shared, filter);
-    filter.end();
+    filter.end(Instant::now());
     match next {
         Ok(mut next) => {
             shared.metrics.reconnected(reason);
@@ -239,42 +141,4 @@ fn open<'a>(
         // A panic of that thread is one of this feed.
         opening.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::market::{ConnId, InstrumentId};
-
-    fn quote(sequence: Option<i64>, ts_event: i64, price: f64) -> Quote {
-        Quote {
-            instrument: InstrumentId(1),
-            conn: ConnId(0),
-            ts_event: Some(Nanos(ts_event)),
-            ts_recv: Nanos(9),
-            bid: Some(Level { price, size: 1.0 }),
-            ask: None,
-            sequence,
-        }
-    }
-
-    fn passed(quotes: &[Quote]) -> Vec<bool> {
-        let mut marks = Marks::default();
-        quotes.iter().map(|it| marks.is_newer(it)).collect()
-    }
-
-    #[test]
-    fn numbered_quotes_pass_once_in_the_order_of_their_numbers() {
-        let of = |n| quote(Some(n), 7, 1.0);
-        let passed = passed(&[of(5), of(6), of(5), of(6), of(7), of(6), of(9)]);
-        assert_eq!(passed, [true, true, false, false, true, false, true]);
-    }
-
-    #[test]
-    fn quotes_without_a_number_pass_once_by_their_time_and_what_they_say() {
-        let of = |ts, price| quote(None, ts, price);
-        let quotes =
-            [of(1, 1.0), of(1, 2.0), of(1, 1.0), of(2, 1.0), of(1, 2.0), of(2, 1.0), of(2, 3.0)];
-        assert_eq!(passed(&quotes), [true, true, false, true, false, false, true]);
-    }
 }

@@ -7,6 +7,7 @@ mod backoff;
 mod connection;
 mod disconnect;
 pub mod discovery;
+mod filter;
 mod handover;
 pub mod http;
 pub mod plan;
@@ -28,13 +29,8 @@ use std::{
 
 pub use self::{backoff::Backoff, socket::now, target::Target};
 use self::{
-    connection::Connection,
-    disconnect::Disconnect,
-    handover::{Filter, Hold},
-    http::Client,
-    roster::Known,
-    session::Patience,
-    sinks::Sinks,
+    connection::Connection, disconnect::Disconnect, filter::Filter, handover::Hold, http::Client,
+    roster::Known, session::Patience, sinks::Sinks,
 };
 use crate::{exchange::Protocol, market::Channel, metrics::VenueMetrics, stop::Stop};
 use native_tls::TlsConnector;

@@ -1,48 +1,40 @@
-//! Trades that have been passed on already.
+//! Events that have been passed on already.
 
 use std::{
     collections::VecDeque,
     hash::{BuildHasher, Hash},
 };
 
-use crate::market::{Event, Trade, TradeId};
+use hashbrown::HashMap;
 
-/// How many trades of an instrument are remembered. Venues that send trades again on subscribe send
-/// fewer.
-const REMEMBERED: usize = 128;
+use crate::market::{Channel, Event, Level, Quote, Trade, TradeId};
 
-/// The latest trades of a venue's instruments, for venues that send some of them again.
+/// How many events of an instrument are remembered. Venues that send trades again on subscribe send
+/// fewer, and two connections to one venue are hardly ever so far apart.
+const REMEMBERED: usize = 256;
+
+/// The latest events of a venue's instruments.
 ///
-/// It outlives connections, since that is when trades come again. A trade without an id is known by
-/// its time, price, size and side.
+/// It outlives connections, since that is when events come again. A quote is known by the venue's
+/// number, else by its time and what it says; a trade by its id, else likewise.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    /// By instrument; each holds hashes, the newest last.
-    trades: hashbrown::HashMap<u32, VecDeque<u64>, foldhash::fast::RandomState>,
+    channels: [Known; Channel::ALL.len()],
     hasher: foldhash::fast::RandomState,
 }
 
-impl Recent {
-    /// Takes out of `events` the trades that have been in it before; returns how many.
-    pub(super) fn drop_repeated(&mut self, events: &mut Vec<Event>) -> u64 {
-        let before = events.len();
-        events.retain(|event| match event {
-            Event::Quote(_) => true,
-            Event::Trade(trade) => self.is_new(trade),
-        });
-        (before - events.len()) as u64
-    }
+/// By instrument; each holds hashes, the newest last.
+type Known = HashMap<u32, VecDeque<u64>, foldhash::fast::RandomState>;
 
-    fn is_new(&mut self, trade: &Trade) -> bool {
-        let hash = match &trade.id {
-            TradeId::None => {
-                let numbers = (trade.price.to_bits(), trade.size.to_bits());
-                self.hash((trade.ts_event.map(|it| it.0), numbers, trade.side as u8))
-            }
-            id => self.hash(id),
+impl Recent {
+    /// Whether an event has not been seen before; it has been from now on.
+    pub(super) fn is_new(&mut self, event: &Event) -> bool {
+        let (channel, hash) = match event {
+            Event::Quote(quote) => (Channel::Quotes, self.quote(quote)),
+            Event::Trade(trade) => (Channel::Trades, self.trade(trade)),
         };
-        let known = self.trades.entry(trade.instrument.0).or_default();
-        // A trade that comes again comes soon.
+        let known = self.channels[channel as usize].entry(event.instrument().0).or_default();
+        // What comes again comes soon.
         if known.iter().rev().any(|&it| it == hash) {
             return false;
         }
@@ -51,6 +43,29 @@ impl Recent {
         }
         known.push_back(hash);
         true
+    }
+
+    /// Forgets all events of a channel.
+    pub(super) fn forget(&mut self, channel: Channel) {
+        self.channels[channel as usize] = Known::default();
+    }
+
+    fn quote(&self, it: &Quote) -> u64 {
+        if let Some(sequence) = it.sequence {
+            return self.hash(sequence);
+        }
+        let bits = |it: Option<Level>| it.map(|it| (it.price.to_bits(), it.size.to_bits()));
+        self.hash((it.ts_event.map(|it| it.0), bits(it.bid), bits(it.ask)))
+    }
+
+    fn trade(&self, it: &Trade) -> u64 {
+        match &it.id {
+            TradeId::None => {
+                let numbers = (it.price.to_bits(), it.size.to_bits());
+                self.hash((it.ts_event.map(|it| it.0), numbers, it.side as u8))
+            }
+            id => self.hash(id),
+        }
     }
 
     fn hash(&self, of: impl Hash) -> u64 {
@@ -76,30 +91,34 @@ mod tests {
         })
     }
 
+    fn new(recent: &mut Recent, events: &[Event]) -> Vec<bool> {
+        events.iter().map(|it| recent.is_new(it)).collect()
+    }
+
     #[test]
-    fn a_trade_that_comes_again_is_dropped_and_one_like_it_is_not() {
+    fn a_trade_that_comes_again_is_known_and_one_like_it_is_not() {
         let mut recent = Recent::default();
-        let mut first = vec![trade(1, "7", 1.0), trade(1, "8", 1.0), trade(2, "7", 1.0)];
-        assert_eq!(recent.drop_repeated(&mut first), 0);
-        let mut again = vec![trade(1, "8", 1.0), trade(1, "9", 1.0), trade(1, "7", 1.0)];
-        assert_eq!(recent.drop_repeated(&mut again), 2);
-        assert_eq!(again, [trade(1, "9", 1.0)]);
+        let first = [trade(1, "7", 1.0), trade(1, "8", 1.0), trade(2, "7", 1.0)];
+        assert_eq!(new(&mut recent, &first), [true; 3]);
+        let again = [trade(1, "8", 1.0), trade(1, "9", 1.0), trade(1, "7", 1.0)];
+        assert_eq!(new(&mut recent, &again), [false, true, false]);
     }
 
     #[test]
     fn a_trade_without_an_id_is_known_by_what_it_says() {
         let mut recent = Recent::default();
-        let mut events = vec![trade(1, "", 1.0), trade(1, "", 2.0), trade(1, "", 1.0)];
-        assert_eq!(recent.drop_repeated(&mut events), 1);
-        assert_eq!(events, [trade(1, "", 1.0), trade(1, "", 2.0)]);
+        let events = [trade(1, "", 1.0), trade(1, "", 2.0), trade(1, "", 1.0)];
+        assert_eq!(new(&mut recent, &events), [true, true, false]);
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
         let mut recent = Recent::default();
         for n in 0..10 * REMEMBERED {
-            assert_eq!(recent.drop_repeated(&mut vec![trade(1, &n.to_string(), 1.0)]), 0);
+            assert!(recent.is_new(&trade(1, &n.to_string(), 1.0)));
         }
-        assert_eq!(recent.trades[&1].len(), REMEMBERED);
+        assert_eq!(recent.channels[Channel::Trades as usize][&1].len(), REMEMBERED);
+        recent.forget(Channel::Trades);
+        assert!(recent.is_new(&trade(1, "1", 1.0)));
     }
 }

@@ -2,8 +2,6 @@
 //! leave nothing behind, no thread on its own, heartbeats.
 
 use std::{
-    collections::HashSet,
-    path::Path,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
@@ -351,60 +349,6 @@ fn all_that_every_venue_has_sent_is_stored() {
     assert_eq!((summary.dropped, summary.written.rows_lost), (0, 0));
     assert_eq!(rows(dir.path(), Channel::Quotes).len() as u64, summary.written.rows_quotes);
     assert_eq!(rows(dir.path(), Channel::Trades).len() as u64, summary.written.rows_trades);
-}
-
-/// Each trade and each state of a book once, whatever connection brought it.
-fn assert_nothing_is_there_twice(dir: &Path) {
-    for channel in Channel::ALL {
-        let rows = rows(dir, channel);
-        let mut seen = HashSet::new();
-        for row in &rows {
-            let identity = row.identity();
-            assert!(seen.insert(identity.clone()), "{channel}: twice: {identity}");
-        }
-        assert!(100 < rows.len());
-    }
-}
-
-#[test]
-fn a_connection_is_replaced_before_its_end_without_a_gap_and_without_a_row_twice() {
-    // Numbered quotes and trades, and no repeats of what has not changed.
-    let venues = [BINANCE, Venue::new(Exchange::Okx, Market::Spot)];
-    let dir = tempfile::tempdir().unwrap();
-    let mut setting = Setting { each: "lifetime = \"3s\"", ..setting(&venues) };
-    setting.options.limits = false;
-    let summary = setting.run(dir.path(), |world| {
-        for venue in venues {
-            let replaced = || world.venue(venue).reconnects(ReconnectReason::Lifetime);
-            eventually(&format!("{venue} is replaced"), || 3 <= replaced());
-        }
-        world.until_all_deliver(300);
-        for venue in venues {
-            for &reason in ReconnectReason::ALL {
-                let expected = reason == ReconnectReason::Lifetime;
-                let n = world.venue(venue).reconnects(reason);
-                assert_eq!(0 < n, expected, "{venue}: {n} for {}", reason.name());
-            }
-            assert!(world.venue(venue).connections.get() <= 4, "the old ones are gone");
-        }
-    });
-    assert_eq!(summary.unwrap().dropped, 0);
-    assert_nothing_is_there_twice(dir.path());
-}
-
-#[test]
-fn a_notice_of_closing_is_heeded_before_the_exchange_closes() {
-    let dir = tempfile::tempdir().unwrap();
-    let gate = Venue::new(Exchange::Gateio, Market::Spot);
-    let summary = setting(&[BINANCE, gate]).run(dir.path(), |world| {
-        world.until_all_deliver(100);
-        world.simulator.inject(gate, Fault::Notice);
-        let replaced = || world.venue(gate).reconnects(ReconnectReason::Notice);
-        eventually("it is replaced", || 1 <= replaced());
-        world.until_all_deliver(300);
-        assert_eq!(world.venue(gate).reconnects(ReconnectReason::Closed), 0);
-    });
-    assert_eq!(summary.unwrap().dropped, 0);
 }
 
 #[test]

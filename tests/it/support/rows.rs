@@ -25,7 +25,7 @@ pub(crate) struct Row {
     sequence: Option<i64>,
     side: Option<String>,
     trade_id: Option<String>,
-    conn_id: i32,
+    pub(crate) conn_id: i32,
 }
 
 impl Row {
@@ -33,11 +33,17 @@ impl Row {
         &self.names[0]
     }
 
-    /// What no other row of its channel shares: a trade's id, or a book's number.
+    /// `binance-spot`.
+    pub(crate) fn venue(&self) -> String {
+        format!("{}-{}", self.names[0], self.names[1])
+    }
+
+    /// What no other event of its channel shares: a trade's id, or a book's number, or all that
+    /// there is where a venue has no such thing.
     pub(crate) fn identity(&self) -> String {
         let number = self.sequence.map(|it| it.to_string());
-        let number = self.trade_id.clone().or(number).expect("an id or a number");
-        format!("{} {number}", self.names.join(" "))
+        let all = || format!("{:?} {:?} {:?}", self.ts_event, self.numbers, self.side);
+        format!("{} {}", self.names.join(" "), self.trade_id.clone().or(number).unwrap_or_else(all))
     }
 
     /// The row that an event should become.
