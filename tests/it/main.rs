@@ -8,6 +8,7 @@ mod decode;
 mod garbage;
 mod handed_out;
 mod handover;
+mod outage;
 mod pipeline;
 mod process;
 mod simulator;

@@ -350,36 +350,3 @@ fn all_that_every_venue_has_sent_is_stored() {
     assert_eq!(rows(dir.path(), Channel::Quotes).len() as u64, summary.written.rows_quotes);
     assert_eq!(rows(dir.path(), Channel::Trades).len() as u64, summary.written.rows_trades);
 }
-
-#[test]
-fn a_venue_that_is_gone_for_a_while_costs_its_own_rows_only() {
-    // One that hands out its address, one that speaks protocol buffers, one that zips.
-    let gone =
-        [Exchange::Kucoin, Exchange::Mexc, Exchange::Bingx].map(|it| Venue::new(it, Market::Spot));
-    let dir = tempfile::tempdir().unwrap();
-    let venues = [&gone[..], &[BINANCE, OKX]].concat();
-    let mut setting = setting(&venues);
-    setting.options.limits = false;
-    let summary = setting.run(dir.path(), |world| {
-        world.until_all_deliver(100);
-        for venue in gone {
-            world.simulator.inject(venue, Fault::Http(503));
-            world.simulator.inject(venue, Fault::Drop);
-            let connections = || world.venue(venue).connections.get();
-            eventually(&format!("{venue} is gone"), || connections() == 0);
-            for &other in venues.iter().filter(|it| **it != venue) {
-                let before = world.decoded(other);
-                eventually(&format!("{other} delivers"), || before + 200 < world.decoded(other));
-            }
-            world.simulator.clear(venue);
-            let before = world.decoded(venue);
-            eventually(&format!("{venue} is back"), || before + 200 < world.decoded(venue));
-        }
-        for &reason in ReconnectReason::ALL {
-            for venue in [BINANCE, OKX] {
-                assert_eq!(world.venue(venue).reconnects(reason), 0, "{venue}: {}", reason.name());
-            }
-        }
-    });
-    assert_eq!(summary.unwrap().dropped, 0);
-}

@@ -1,5 +1,6 @@
 //! What several tests need.
 
+pub(crate) mod account;
 pub(crate) mod child;
 pub(crate) mod events;
 pub(crate) mod log;
