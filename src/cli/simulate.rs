@@ -1,18 +1,21 @@
 //! `simulate`: the simulated exchanges as a process of their own.
 
 use std::{
+    fs,
     io::{self, Write},
     net::SocketAddr,
-    time::Duration,
+    num::NonZeroUsize,
+    path::PathBuf,
+    time::{Duration, SystemTime},
 };
 
-use anyhow::Context;
+use anyhow::{Context, Error};
 use clap::Args;
 
 use super::{Failure, signals::stopping_on_signals};
 use crate::{
     market::{Exchange, Market, Venue},
-    simulator::{FaultPlan, Options as Simulation, Simulator},
+    simulator::{Certificate, FaultPlan, Options as Simulation, Simulator},
     stop::Stop,
 };
 
@@ -21,18 +24,38 @@ pub(super) struct Options {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
     listen: SocketAddr,
-    /// The exchanges to serve, spot and perp each. All there are when left out.
+    /// The exchanges to serve. All there are when left out.
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     exchanges: Vec<Exchange>,
+    /// The market to serve of each, spot or perp. Both when left out.
+    #[arg(long)]
+    market: Option<Market>,
     /// Instruments listed at each venue.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     symbols: u32,
     /// Data messages a second, over all venues.
     #[arg(long, value_name = "N", default_value = "10000", value_parser = rate)]
     rate: f64,
+    /// The part of them that are trades.
+    #[arg(long, value_name = "PART", default_value = "0.1", value_parser = part)]
+    trade_share: f64,
     /// Decides prices and chance.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// When it all began, as in 2026-11-23T12:00:00Z: simulators of the same options send the same.
+    /// Now when left out.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
+    start: Option<SystemTime>,
+    /// How often what is due is written to a busy connection.
+    #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = duration)]
+    tick: Duration,
+    /// Frames that go out with one write, and with TLS in one record. As many as are due when left
+    /// out.
+    #[arg(long, value_name = "N")]
+    frames_per_write: Option<NonZeroUsize>,
+    /// Serve TLS, for the name localhost: a certificate and its PKCS #8 key, both in PEM form.
+    #[arg(long, num_args = 2, value_names = ["CERT", "KEY"])]
+    tls: Vec<PathBuf>,
     /// Do not enforce the exchanges' limits.
     #[arg(long)]
     no_limits: bool,
@@ -50,6 +73,13 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
+fn part(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(part) if (0.0..=1.0).contains(&part) => Ok(part),
+        _ => Err("must be a number from 0 to 1".to_owned()),
+    }
+}
+
 /// Every venue of `exchanges`, or of all when there are none.
 pub(super) fn venues(exchanges: &[Exchange]) -> Vec<Venue> {
     let wanted = |it: &Exchange| exchanges.is_empty() || exchanges.contains(it);
@@ -57,18 +87,44 @@ pub(super) fn venues(exchanges: &[Exchange]) -> Vec<Venue> {
     wanted.flat_map(|it| Market::ALL.map(|market| Venue::new(it, market))).collect()
 }
 
+impl Options {
+    fn venues(&self) -> Vec<Venue> {
+        let mut venues = venues(&self.exchanges);
+        venues.retain(|it| self.market.is_none_or(|market| it.market == market));
+        venues
+    }
+
+    fn certificate(&self) -> anyhow::Result<Option<Certificate>> {
+        let [chain, key] = &self.tls[..] else { return Ok(None) };
+        let read = |path: &PathBuf| {
+            fs::read(path).with_context(|| format!("failed to read {}", path.display()))
+        };
+        Ok(Some(Certificate { chain: read(chain)?, key: read(key)? }))
+    }
+}
+
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let simulator = Simulator::bind(Simulation {
         listen: options.listen,
-        venues: venues(&options.exchanges),
+        venues: options.venues(),
         symbols: options.symbols as usize,
         rate: options.rate,
+        trade_share: options.trade_share,
         seed: options.seed,
+        start: options.start.unwrap_or_else(SystemTime::now),
+        tick: options.tick,
+        frames_per_write: options.frames_per_write,
+        tls: options.certificate().map_err(Failure::Usage)?,
         limits: !options.no_limits,
         faults: options.faults.clone(),
         ..Simulation::default()
     })
-    .with_context(|| format!("failed to listen on {}", options.listen))?;
+    .map_err(|err| match err.kind() {
+        io::ErrorKind::InvalidInput => Failure::Usage(err.into()),
+        _ => {
+            Failure::Run(Error::new(err).context(format!("failed to listen on {}", options.listen)))
+        }
+    })?;
     print_config(options, &simulator, &mut io::stdout().lock())?;
     let stop = Stop::default();
     stopping_on_signals(&stop, || simulator.serve(&stop)).context("failed to handle signals")?;
@@ -82,7 +138,7 @@ fn print_config(options: &Options, simulator: &Simulator, out: &mut impl Write) 
         "# Simulated exchanges on {}; what they have sent: GET /stats",
         simulator.addr()
     )?;
-    for venue in venues(&options.exchanges) {
+    for venue in options.venues() {
         writeln!(
             out,
             "[[exchange]]\nname = \"{}\"\nmarket = \"{}\"\nws_url = \"{}\"\nrest_url = \"{}\"",
@@ -91,6 +147,9 @@ fn print_config(options: &Options, simulator: &Simulator, out: &mut impl Write) 
             simulator.ws_url(venue),
             simulator.rest_url(venue)
         )?;
+        if let Some(chain) = options.tls.first() {
+            writeln!(out, "ca_file = {:?}", std::path::absolute(chain)?.display().to_string())?;
+        }
     }
     out.flush()
 }

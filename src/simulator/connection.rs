@@ -4,7 +4,6 @@ mod sending;
 
 use std::{
     io::{self, Read, Write},
-    net::{Shutdown, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -22,14 +21,13 @@ use super::{
     http::is_timeout,
     keepalive::{Keepalive, Verdict},
     prices,
+    socket::Socket,
     topics::Topics,
     world::{Served, Tally, World},
 };
 use crate::stop::Stop;
 
-/// A busy connection is served this often.
-const TICK: Duration = Duration::from_millis(5);
-/// One with little to send.
+/// A connection with little to send is served this often.
 const TICK_IDLE: Duration = Duration::from_millis(40);
 /// How long a write may keep a thread from reading.
 const WRITE_WITHIN: Duration = Duration::from_millis(50);
@@ -56,7 +54,7 @@ enum End {
 
 /// The socket to read from, and what is to be written to it.
 struct Pipe {
-    socket: TcpStream,
+    socket: Socket,
     out: Outbox,
 }
 
@@ -123,12 +121,12 @@ impl<'a> Connection<'a> {
         served: &'a Served,
         stop: &'a Stop,
         session: Box<dyn Session>,
-        (socket, tail): (TcpStream, Vec<u8>),
+        (socket, tail): (Socket, Vec<u8>),
         client: u64,
     ) -> io::Result<Self> {
-        socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(TICK))?;
-        socket.set_write_timeout(Some(WRITE_WITHIN))?;
+        socket.tcp().set_nodelay(true)?;
+        socket.tcp().set_read_timeout(Some(world.tick))?;
+        socket.tcp().set_write_timeout(Some(WRITE_WITHIN))?;
         let config = WebSocketConfig::default()
             // It is zeroed before every read.
             .read_buffer_size(4096)
@@ -159,7 +157,7 @@ impl<'a> Connection<'a> {
             tally: Tally::default(),
             scanned: now,
             drained: now,
-            read_timeout: TICK,
+            read_timeout: world.tick,
             frames: 0,
             frames_seen: 0,
             blocked: false,
@@ -172,7 +170,7 @@ impl<'a> Connection<'a> {
         let end = self.serve();
         if end == Some(End::Reset) {
             // What cannot be reset is closed.
-            let _ = SockRef::from(&self.pipe.socket).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(self.pipe.socket.tcp()).set_linger(Some(Duration::ZERO));
             return;
         }
         self.write_all();
@@ -184,7 +182,7 @@ impl<'a> Connection<'a> {
     fn linger(&mut self) {
         let deadline = Instant::now() + CLOSE_WITHIN;
         let mut rest = [0; 4096];
-        if self.pipe.socket.shutdown(Shutdown::Write).is_err() {
+        if self.pipe.socket.finish().is_err() {
             return;
         }
         while !self.stop.requested() && Instant::now() < deadline {
@@ -392,7 +390,8 @@ impl<'a> Connection<'a> {
         if self.pipe.out.is_empty() {
             return Ok(());
         }
-        let (load, outcome) = self.pipe.out.write_to(&mut self.pipe.socket, usize::MAX);
+        let (load, outcome) =
+            self.pipe.out.write_to(&mut self.pipe.socket, usize::MAX, self.world.frames_per_write);
         self.served.counters.add(&load);
         outcome
     }
@@ -403,7 +402,8 @@ impl<'a> Connection<'a> {
                 return;
             }
             let limit = if piece == 0 { 1 } else { self.rng.usize(1..400) };
-            let (load, outcome) = self.pipe.out.write_to(&mut self.pipe.socket, limit);
+            let (load, outcome) =
+                self.pipe.out.write_to(&mut self.pipe.socket, limit, self.world.frames_per_write);
             self.served.counters.add(&load);
             if outcome.is_err() || self.stop.wait(TORN_PAUSE) {
                 return;

@@ -80,6 +80,8 @@ pub(super) struct Outbox {
     /// Where each frame that counts for something ends.
     marks: Vec<(usize, Load)>,
     counted: usize,
+    /// Up to where it has been tried to write, and no further: TLS wants the same again.
+    tried: usize,
     gzip: Option<Box<Gzip>>,
     /// What the last frame with a gzip member holds.
     plain: Vec<u8>,
@@ -158,13 +160,22 @@ impl Outbox {
         if wire == Wire::Gzip { &self.plain } else { &self.bytes[at] }
     }
 
-    /// Writes what `to` takes, at most `limit` bytes; returns what the frames that went out whole
-    /// count for. Not all has been written when the outbox is not empty afterwards.
-    pub(super) fn write_to(&mut self, to: &mut impl Write, limit: usize) -> (Load, io::Result<()>) {
-        let end = self.bytes.len().min(self.written.saturating_add(limit));
-        let mut outcome = Ok(());
+    /// Writes what `to` takes, at most about `limit` bytes, so many `frames` at a time; returns what
+    /// the frames that went out whole count for. Not all has been written when the outbox is not
+    /// empty afterwards.
+    pub(super) fn write_to(
+        &mut self,
+        to: &mut impl Write,
+        limit: usize,
+        frames: usize,
+    ) -> (Load, io::Result<()>) {
+        let end = self.bytes.len().min(self.written.saturating_add(limit)).max(self.tried);
+        let (mut outcome, mut next) = (Ok(()), self.counted);
         while self.written < end {
-            match to.write(&self.bytes[self.written..end]) {
+            next += self.marks[next..].iter().take_while(|it| it.0 <= self.written).count();
+            let last = self.marks.get(next.saturating_add(frames - 1));
+            let until = last.map_or(end, |it| it.0.min(end)).max(self.tried);
+            match to.write(&self.bytes[self.written..until]) {
                 Ok(0) => outcome = Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => {
                     self.written += n;
@@ -172,7 +183,10 @@ impl Outbox {
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e)
-                    if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+                    if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+                {
+                    self.tried = until;
+                }
                 Err(e) => outcome = Err(e),
             }
             break;
@@ -192,7 +206,7 @@ impl Outbox {
         if self.written == self.bytes.len() {
             self.bytes.clear();
             self.marks.clear();
-            (self.written, self.counted) = (0, 0);
+            (self.written, self.counted, self.tried) = (0, 0, 0);
         }
         load
     }
@@ -225,6 +239,37 @@ mod tests {
     }
 
     #[test]
+    fn so_many_frames_go_out_at_a_time() {
+        struct Writes(Vec<usize>);
+        impl Write for Writes {
+            fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+                self.0.push(buf.len());
+                // A peer that is slow once.
+                if self.0.len() == 2 {
+                    Err(io::ErrorKind::WouldBlock.into())
+                } else {
+                    Ok(buf.len())
+                }
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut outbox = Outbox::default();
+        for n in 1..=5 {
+            outbox.frame(Wire::Text, |out| {
+                out.resize(out.len() + n, b'x');
+                Load::QUOTE
+            });
+        }
+        let mut writes = Writes(vec![]);
+        let mut write = |limit| outbox.write_to(&mut writes, limit, 2).0.quotes;
+        // What has been tried is tried again, even where less is asked for.
+        assert_eq!([write(usize::MAX), write(1), write(usize::MAX)], [2, 2, 1]);
+        assert_eq!(writes.0, [3 + 4, 5 + 6, 5 + 6, 7]);
+    }
+
+    #[test]
     fn a_frame_counts_when_its_last_byte_is_out() {
         let mut outbox = Outbox::default();
         for _ in 0..2 {
@@ -234,7 +279,7 @@ mod tests {
             });
         }
         let mut wire = Vec::new();
-        let mut write = |limit| outbox.write_to(&mut wire, limit).0.quotes;
+        let mut write = |limit| outbox.write_to(&mut wire, limit, usize::MAX).0.quotes;
         assert_eq!([write(11), write(1), write(11), write(1), write(9)], [0, 1, 0, 1, 0]);
         assert!(outbox.is_empty());
         assert_eq!(wire.len(), 24);

@@ -3,12 +3,12 @@
 use std::{
     fmt::Write as _,
     io::{self, Read, Write},
-    net::TcpStream,
     time::{Duration, Instant},
 };
 
 use tungstenite::handshake::derive_accept_key;
 
+use super::socket::Socket;
 use crate::stop::Stop;
 
 const HEAD_MAX: usize = 16 * 1024;
@@ -58,7 +58,7 @@ impl Request {
     /// closed with something unread is reset, which can cost the client the answer.
     pub(super) fn skip_body(
         &self,
-        mut socket: &TcpStream,
+        socket: &mut Socket,
         read: usize,
         stop: &Stop,
     ) -> io::Result<()> {
@@ -115,7 +115,7 @@ impl Response {
         self
     }
 
-    pub(super) fn write_to(&self, mut socket: &TcpStream, stop: &Stop) -> io::Result<()> {
+    pub(super) fn write_to(&self, socket: &mut Socket, stop: &Stop) -> io::Result<()> {
         let reason = http_reason(self.status);
         let mut head = format!(
             "HTTP/1.1 {} {reason}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
@@ -129,7 +129,7 @@ impl Response {
         }
         head.push_str("\r\n");
         head.push_str(&self.body);
-        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.tcp().set_write_timeout(Some(PATIENCE))?;
         let deadline = Instant::now() + ANSWER_WITHIN;
         let mut rest = head.as_bytes();
         while !rest.is_empty() {
@@ -163,9 +163,9 @@ fn http_reason(status: u16) -> &'static str {
 
 /// Reads a request's head; returns it with what came after it. An error is a client that is gone,
 /// too slow or talks something else.
-pub(super) fn read_head(mut socket: &TcpStream, stop: &Stop) -> io::Result<(Request, Vec<u8>)> {
+pub(super) fn read_head(socket: &mut Socket, stop: &Stop) -> io::Result<(Request, Vec<u8>)> {
     let deadline = Instant::now() + HEAD_WITHIN;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.tcp().set_read_timeout(Some(PATIENCE))?;
     let mut head = Vec::new();
     let mut chunk = [0; 4096];
     loop {

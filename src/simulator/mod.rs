@@ -35,6 +35,7 @@ mod pace;
 mod prices;
 mod schedule;
 mod server;
+mod socket;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -45,10 +46,12 @@ mod world;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
     time::{Duration, SystemTime},
 };
 
 pub use fault::{BadFault, Fault, FaultPlan};
+pub use socket::Certificate;
 use world::World;
 
 use crate::{
@@ -83,6 +86,13 @@ pub struct Options {
     /// Replaces the venues' keepalive periods: servers that ping do it this often, and clients are
     /// cut that have not ponged, pinged or subscribed for three times as long, whatever flows.
     pub keepalive: Option<Duration>,
+    /// How often what has become due is written to a busy connection.
+    pub tick: Duration,
+    /// Frames that go out with one call of `write`, and with TLS in one record; `None` for as many
+    /// as are due.
+    pub frames_per_write: Option<NonZeroUsize>,
+    /// Makes clients come with TLS.
+    pub tls: Option<Certificate>,
     /// What goes wrong, and when.
     pub faults: Vec<FaultPlan>,
 }
@@ -101,6 +111,9 @@ impl Default for Options {
             start: SystemTime::now(),
             limits: true,
             keepalive: None,
+            tick: Duration::from_millis(5),
+            frames_per_write: None,
+            tls: None,
             faults: vec![],
         }
     }
@@ -158,10 +171,11 @@ impl Simulator {
     ///
     /// # Errors
     ///
-    /// The address cannot be listened on.
+    /// The address cannot be listened on, or the certificate not be used.
     pub fn bind(options: Options) -> io::Result<Simulator> {
+        let acceptor = options.tls.as_ref().map(Certificate::acceptor).transpose()?;
         let listener = TcpListener::bind(options.listen)?;
-        let (addr, world) = (listener.local_addr()?, World::new(&options));
+        let (addr, world) = (listener.local_addr()?, World::new(&options, acceptor));
         Ok(Simulator { listener, addr, world, plans: options.faults })
     }
 
@@ -171,16 +185,26 @@ impl Simulator {
         self.addr
     }
 
-    /// What stands for the base of a venue's REST URLs: `http://127.0.0.1:PORT/binance-spot`.
+    /// What stands for the base of a venue's REST URLs: `http://127.0.0.1:PORT/binance-spot`, with
+    /// TLS `https://localhost:PORT/binance-spot`, since certificates are for names.
     #[must_use]
     pub fn rest_url(&self, venue: Venue) -> String {
-        format!("http://{}/{venue}", self.addr)
+        self.url("http", venue)
     }
 
-    /// What stands for the base of a venue's WebSocket URLs: `ws://127.0.0.1:PORT/binance-spot`.
+    /// What stands for the base of a venue's WebSocket URLs: `ws://127.0.0.1:PORT/binance-spot`, or
+    /// `wss://localhost:PORT/binance-spot`.
     #[must_use]
     pub fn ws_url(&self, venue: Venue) -> String {
-        format!("ws://{}/{venue}", self.addr)
+        self.url("ws", venue)
+    }
+
+    fn url(&self, scheme: &str, venue: Venue) -> String {
+        if self.world.acceptor.is_some() {
+            format!("{scheme}s://localhost:{}/{venue}", self.addr.port())
+        } else {
+            format!("{scheme}://{}/{venue}", self.addr)
+        }
     }
 
     /// Answers clients until stop is requested and all its threads have ended, which takes less

@@ -15,6 +15,7 @@ use super::{
     dialect::Session,
     fault::parse_venue,
     http::{Request, Response, read_head},
+    socket::Socket,
     world::{Served, World},
 };
 use crate::stop::Stop;
@@ -136,11 +137,12 @@ impl<'a> Greeter<'a> {
         client: u64,
         scope: &'s Scope<'s, 'a>,
     ) -> io::Result<()> {
-        let (mut request, tail) = read_head(&socket, self.stop)?;
+        let mut socket = Socket::accept(socket, self.world.acceptor.as_ref(), self.stop)?;
+        let (mut request, tail) = read_head(&mut socket, self.stop)?;
         let name = request.take_segment();
         let venue = parse_venue(&name).ok().and_then(|it| self.world.find(it));
         let Some(served) = venue else {
-            return self.elsewhere(&name, &request).write_to(&socket, self.stop);
+            return self.elsewhere(&name, &request).write_to(&mut socket, self.stop);
         };
         while served.faults.holding().half_open {
             if self.stop.wait(HALF_OPEN_LOOK) {
@@ -151,17 +153,17 @@ impl<'a> Greeter<'a> {
             return Ok(());
         }
         if let Some(status) = served.faults.status() {
-            return refusal(served, status).write_to(&socket, self.stop);
+            return refusal(served, status).write_to(&mut socket, self.stop);
         }
         if !request.is_upgrade() {
-            request.skip_body(&socket, tail.len(), self.stop)?;
-            return self.rest(served, &request).write_to(&socket, self.stop);
+            request.skip_body(&mut socket, tail.len(), self.stop)?;
+            return self.rest(served, &request).write_to(&mut socket, self.stop);
         }
         let session = match self.upgrade(served, &request, client) {
             Ok((head, session)) => {
-                io::Write::write_all(&mut &socket, head.as_bytes()).map(|()| session)?
+                io::Write::write_all(&mut socket, head.as_bytes()).map(|()| session)?
             }
-            Err(response) => return response.write_to(&socket, self.stop),
+            Err(response) => return response.write_to(&mut socket, self.stop),
         };
         let Greeter { world, stop, .. } = self;
         let connection = Connection::new(world, served, stop, session, (socket, tail), client)?;

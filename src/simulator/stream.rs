@@ -287,7 +287,7 @@ mod tests {
 
     fn world(exchange: Exchange) -> World {
         let venues = Market::ALL.map(|it| Venue::new(exchange, it)).to_vec();
-        World::new(&Options { venues, symbols: 3, ..Options::default() })
+        World::new(&Options { venues, symbols: 3, ..Options::default() }, None)
     }
 
     #[test]

@@ -54,7 +54,7 @@ struct Bench {
 impl Bench {
     fn new(exchange: Exchange, market: Market, path: &'static str, request: &str) -> Self {
         let venues = vec![Venue::new(exchange, market)];
-        let world = World::new(&Options { venues, symbols: 2, ..Options::default() });
+        let world = World::new(&Options { venues, symbols: 2, ..Options::default() }, None);
         Self { world, path, request: request.to_owned(), headers: vec![] }
     }
 
@@ -316,7 +316,7 @@ fn books<'a>(
 #[test]
 fn every_row_has_a_sane_book() {
     // At this rate the least of them has a state in a few seconds.
-    let world = World::new(&Options { symbols: 400, rate: 1_000.0, ..Options::default() });
+    let world = World::new(&Options { symbols: 400, rate: 1_000.0, ..Options::default() }, None);
     let (mut lowest, mut highest) = (f64::MAX, 0.0_f64);
     for served in &world.venues {
         for row in served.rows.iter().filter(|it| it.kind.moves()) {
@@ -340,7 +340,7 @@ fn every_row_has_a_sane_book() {
 
 #[test]
 fn venues_cross_now_and_then() {
-    let world = World::new(&Options { symbols: 5, ..Options::default() });
+    let world = World::new(&Options { symbols: 5, ..Options::default() }, None);
     let [one, other] = [&world.venues[0], &world.venues[4]];
     let crosses = (0..10_000).filter(|step| {
         let now = 1_790_000_000_000 + step * 1_000;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroUsize,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use native_tls::TlsAcceptor;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
@@ -25,19 +27,31 @@ use super::{
 };
 use crate::market::{Channel, Exchange, Market, Venue};
 
+/// A tick of zero would be one without an end.
+const TICK_MIN: Duration = Duration::from_millis(1);
+
 /// The simulation.
-#[derive(Debug)]
 pub(super) struct World {
     pub(super) prices: Prices,
     pub(super) schedule: RwLock<Schedule>,
     pub(super) limits: bool,
     pub(super) keepalive: Option<Duration>,
+    /// See [`Options::tick`] and [`Options::frames_per_write`].
+    pub(super) tick: Duration,
+    pub(super) frames_per_write: usize,
+    pub(super) acceptor: Option<TlsAcceptor>,
     pub(super) venues: Vec<Served>,
     clients: AtomicU64,
 }
 
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("venues", &self.venues).finish_non_exhaustive()
+    }
+}
+
 impl World {
-    pub(super) fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &Options, acceptor: Option<TlsAcceptor>) -> Self {
         let mut venues = options.venues.clone();
         venues.sort_unstable();
         venues.dedup();
@@ -50,6 +64,9 @@ impl World {
             schedule: RwLock::new(schedule),
             limits: options.limits,
             keepalive: options.keepalive,
+            tick: options.tick.max(TICK_MIN),
+            frames_per_write: options.frames_per_write.map_or(usize::MAX, NonZeroUsize::get),
+            acceptor,
             venues: venues.iter().map(served).collect(),
             clients: AtomicU64::new(0),
         }

@@ -11,6 +11,7 @@ use spread_aggregator::{
 use super::support::{
     child::{Exchanges, Process},
     rows::rows,
+    tls::Certificates,
     world::{self, RequestOnDrop, eventually},
 };
 
@@ -249,8 +250,39 @@ fn validate_asks_the_exchanges_when_told_to() {
 }
 
 #[test]
+fn simulated_exchanges_show_a_certificate_when_they_have_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let certificates = Certificates::for_server("localhost");
+    let file = |name: &str, content: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let chain = [&certificates.server.chain[..], &certificates.authority].concat();
+    let (chain, key) = (file("chain.pem", &chain), file("key.pem", &certificates.server.key));
+    let at = ["simulate", "--listen", "127.0.0.1:0", "--exchanges", "okx,kucoin"];
+    let with = ["--market", "spot", "--frames-per-write", "1", "--tls", &chain, &key];
+    let mut simulate = Process::start(&[&at[..], &with].concat());
+    let lines: String = (0..=2 * 6).map(|_| simulate.line()).collect();
+    let authority = file("ca.pem", &certificates.authority);
+    let config = file("config.toml", lines.replace(&chain, &authority).as_bytes());
+    let (status, out) = Process::start(&["validate", "--online", "-c", &config]).end();
+    assert_eq!(status.code(), Some(0), "{out}");
+    let swapped = Process::start(&[&at[..], &["--tls", &key, &chain]].concat());
+    swapped.until_says("the certificate and its PKCS #8 key cannot be used");
+    assert_eq!(swapped.end().0.code(), Some(2));
+}
+
+#[test]
 fn wrong_usage_is_exit_code_2_and_a_reader_that_has_seen_enough_is_none() {
-    for args in [&["decode", "--exchange", "krakn"][..], &["demo", "--for", "0s"], &["fly"], &[]] {
+    for args in [
+        &["decode", "--exchange", "krakn"][..],
+        &["demo", "--for", "0s"],
+        &["simulate", "--trade-share", "2"],
+        &["simulate", "--tls", "nowhere.pem", "nowhere.key"],
+        &["fly"],
+        &[],
+    ] {
         let (status, out) = Process::start(args).end();
         assert_eq!((status.code(), out.as_str()), (Some(2), ""), "{args:?}");
     }

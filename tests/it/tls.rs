@@ -1,6 +1,6 @@
 //! The program over TLS: it trusts whom it is told to, and nobody else.
 
-use std::{fs, net::TcpListener, path::Path, thread};
+use std::{fs, net::TcpListener, num::NonZeroUsize, path::Path, thread};
 
 use spread_aggregator::{
     config,
@@ -12,40 +12,44 @@ use spread_aggregator::{
 };
 
 use super::support::{
+    account::{end, stored_is_sent},
     child::Process,
-    tls::{Certificates, serve},
-    world::{RequestOnDrop, eventually},
+    tls::Certificates,
+    world::{self, RequestOnDrop, World, eventually},
 };
 
 const OKX: Venue = Venue::new(Exchange::Okx, Market::Spot);
 
-/// A simulated exchange behind TLS, as `server` names itself, and a configuration for it.
-fn behind_tls(server: &str, dir: &Path, trusted: bool, test: impl FnOnce(&str, &Simulator)) {
-    let options = Options { venues: vec![OKX], symbols: 20, rate: 2_000.0, ..Options::default() };
-    let simulator = Simulator::bind(options).unwrap();
+/// Simulated exchanges that speak TLS, as `server` names itself, and a configuration for them.
+fn behind_tls(
+    server: &str,
+    options: Options,
+    dir: &Path,
+    trusted: bool,
+    test: impl FnOnce(&str, &Simulator),
+) {
     let certificates = Certificates::for_server(server);
     fs::write(dir.join("ca.pem"), &certificates.authority).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let venues = options.venues.clone();
+    let simulator = Simulator::bind(Options { tls: Some(certificates.server), ..options }).unwrap();
     let ca = if trusted { "ca_file = \"ca.pem\"" } else { "" };
-    let text = format!(
-        "[storage]\ndir = {:?}\n[[exchange]]\nname = \"okx\"\nmin_quote_volume = 0\n{ca}\n\
-         ws_url = \"wss://localhost:{port}/okx-spot\"\nrest_url = \"https://localhost:{port}/okx-spot\"",
-        dir.join("data").display().to_string()
-    );
+    let text = world::config(&simulator, &venues, &dir.join("data"), "", ca);
     let closing_time = Stop::default();
     thread::scope(|scope| {
         let _closing = RequestOnDrop(&closing_time);
         scope.spawn(|| simulator.serve(&closing_time));
-        scope.spawn(|| serve(&listener, &certificates, simulator.addr(), &closing_time));
         test(&text, &simulator);
     });
+}
+
+fn okx() -> Options {
+    Options { venues: vec![OKX], symbols: 20, rate: 2_000.0, ..Options::default() }
 }
 
 #[test]
 fn data_flows_over_tls_from_a_peer_whose_authority_is_trusted() {
     let dir = tempfile::tempdir().unwrap();
-    behind_tls("localhost", dir.path(), true, |text, simulator| {
+    behind_tls("localhost", okx(), dir.path(), true, |text, simulator| {
         let plan = config::parse(text, &dir.path().join("config.toml")).unwrap();
         let (metrics, stop) = (Metrics::new(), Stop::default());
         let summary = thread::scope(|scope| {
@@ -61,9 +65,38 @@ fn data_flows_over_tls_from_a_peer_whose_authority_is_trusted() {
     });
 }
 
+#[test]
+fn all_that_was_sent_over_tls_is_stored_whether_a_record_holds_one_frame_or_many() {
+    // One that hands out its address, one that sends bytes, one that asks for a lot of text.
+    let venues = [Exchange::Kucoin, Exchange::Mexc, Exchange::Okx];
+    let venues = venues.map(|it| Venue::new(it, Market::Spot)).to_vec();
+    for frames_per_write in [NonZeroUsize::new(1), None] {
+        let dir = tempfile::tempdir().unwrap();
+        let (venues, limits) = (venues.clone(), false);
+        let options =
+            Options { venues, rate: 6_000.0, symbols: 20, limits, frames_per_write, ..okx() };
+        behind_tls("localhost", options, dir.path(), true, |text, simulator| {
+            let plan = config::parse(text, &dir.path().join("config.toml")).unwrap();
+            let (metrics, stop) = (Metrics::new(), Stop::default());
+            let venues: Vec<_> = plan.venues.iter().map(|it| it.protocol.venue).collect();
+            let world = World { simulator, metrics: &metrics, stop: &stop, venues: &venues };
+            let (summary, sent) = thread::scope(|scope| {
+                let _stopping = RequestOnDrop(&stop);
+                let running = scope.spawn(|| pipeline::run(&plan, &metrics, &stop));
+                world.until_all_deliver(1_000);
+                let sent = end(&world);
+                stop.request();
+                (running.join().unwrap().unwrap(), sent)
+            });
+            assert_eq!(summary.dropped, 0);
+            stored_is_sent(&dir.path().join("data"), &sent);
+        });
+    }
+}
+
 fn is_refused(server: &str, trusted: bool) {
     let dir = tempfile::tempdir().unwrap();
-    behind_tls(server, dir.path(), trusted, |text, simulator| {
+    behind_tls(server, okx(), dir.path(), trusted, |text, simulator| {
         let config = dir.path().join("config.toml");
         fs::write(&config, text).unwrap();
         let validate = Process::start(&["validate", "--online", "-c", config.to_str().unwrap()]);

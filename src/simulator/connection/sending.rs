@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Connection, TICK, TICK_IDLE};
+use super::{Connection, TICK_IDLE};
 use crate::{
     market::Channel,
     simulator::{
@@ -57,7 +57,7 @@ impl Connection<'_> {
         let count = schedule.count(now);
         let owed = (count - std::mem::replace(&mut self.count, count)) * self.share;
         let idle = schedule.rate() * self.share < IDLE_BELOW;
-        self.set_tick(if idle { TICK_IDLE } else { TICK });
+        self.set_tick(if idle { TICK_IDLE.max(world.tick) } else { world.tick });
         if self.closing.is_some() || self.spoiled {
             return;
         }
@@ -99,7 +99,8 @@ impl Connection<'_> {
     }
 
     fn set_tick(&mut self, tick: Duration) {
-        if tick != self.read_timeout && self.pipe.socket.set_read_timeout(Some(tick)).is_ok() {
+        if tick != self.read_timeout && self.pipe.socket.tcp().set_read_timeout(Some(tick)).is_ok()
+        {
             self.read_timeout = tick;
         }
     }

@@ -18,7 +18,7 @@ pub(super) const BULLET: &str = "/api/v1/bullet-public";
 pub(super) fn answer(world: &World, served: &Served, request: &Request) -> Response {
     let rows = |row: &dyn Fn(&Row) -> Value| served.listed().map(row).collect::<Value>();
     let data = match (served.venue.market, request.path.as_str()) {
-        (_, BULLET) => bullet(served, request),
+        (_, BULLET) => bullet(world, served, request),
         (_, "/api/v1/timestamp") => prices::now().into(),
         (Market::Spot, "/api/v2/symbols") => rows(&symbol),
         (Market::Spot, "/api/v1/market/allTickers") => {
@@ -37,10 +37,12 @@ pub(super) fn error(code: &str, message: &str) -> String {
 }
 
 /// A token, and where to go with it: back here, under the name that the client knows us by.
-fn bullet(served: &Served, request: &Request) -> Value {
+fn bullet(world: &World, served: &Served, request: &Request) -> Value {
+    let scheme = if world.acceptor.is_some() { "wss" } else { "ws" };
     let host = request.header("host").unwrap_or("127.0.0.1");
     json!({"token": served.tokens.issue(), "instanceServers": [{
-        "endpoint": format!("ws://{host}/{}/", served.venue), "encrypt": false,
+        "endpoint": format!("{scheme}://{host}/{}/", served.venue),
+        "encrypt": world.acceptor.is_some(),
         "protocol": "websocket", "pingInterval": 18_000, "pingTimeout": 10_000,
     }]})
 }

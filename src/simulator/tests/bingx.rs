@@ -85,11 +85,14 @@ fn spot_pings_are_to_be_echoed() {
 
 #[test]
 fn requests_and_topics_are_limited() {
-    let world = World::new(&Options {
-        venues: vec![Venue::new(Exchange::Bingx, Market::Perp)],
-        symbols: 250,
-        ..Options::default()
-    });
+    let world = World::new(
+        &Options {
+            venues: vec![Venue::new(Exchange::Bingx, Market::Perp)],
+            symbols: 250,
+            ..Options::default()
+        },
+        None,
+    );
     let open = world.venues[0].rows.iter().filter(|it| it.moves());
     let subscribe =
         |it: &Row| format!(r#"{{"id":"a","reqType":"sub","dataType":"{}@trade"}}"#, it.native);

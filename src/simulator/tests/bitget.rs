@@ -48,7 +48,7 @@ fn requests_and_channels_are_limited() {
     assert!(said[480].contains("30006") && said[481] == "closed", "{said:?}");
     assert_eq!(bench.talk(requests(500), ten_minutes).len(), 1000, "six an hour are none too many");
 
-    let mut world = World::new(&Options { symbols: 1100, ..Options::default() });
+    let mut world = World::new(&Options { symbols: 1100, ..Options::default() }, None);
     world.venues.retain(|it| it.venue == Venue::new(Exchange::Bitget, Market::Spot));
     let subscribe = |row: &Row| {
         let native = &row.native;

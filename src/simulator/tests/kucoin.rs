@@ -41,7 +41,7 @@ fn messages_and_topics_are_limited() {
         )
     };
     for (market, accepted) in [(Market::Spot, 3), (Market::Perp, 0)] {
-        let mut world = World::new(&Options { symbols: 400, ..Options::default() });
+        let mut world = World::new(&Options { symbols: 400, ..Options::default() }, None);
         world.venues.retain(|it| it.venue == Venue::new(Exchange::Kucoin, market));
         let names: Vec<_> = world.venues[0].rows.iter().map(|it| it.native.clone()).collect();
         let bench = Bench { world, ..bench(market, "/market/match:BTC-USDT") };
