@@ -1,6 +1,6 @@
 //! Events to Parquet files.
 
-mod crash;
+pub(crate) mod crash;
 mod failures;
 mod records;
 mod runs;
