@@ -3,6 +3,7 @@
 pub(crate) mod crash;
 mod failures;
 mod records;
+mod retention;
 mod runs;
 
 use std::{
