@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. Data goes to stdout, logs to stderr.
 
+mod compact;
 mod decode;
 mod demo;
 mod run;
@@ -7,6 +8,7 @@ mod signals;
 mod simulate;
 mod symbols;
 mod validate;
+mod verify;
 
 use std::{
     io::{self, Write},
@@ -56,6 +58,10 @@ enum Command {
     Symbols(symbols::Options),
     /// Read raw frames, print normalised events: the tool for debugging a feed.
     Decode(decode::Options),
+    /// Merge the files of finished days into few large ones, sorted by symbol and time.
+    Compact(compact::Options),
+    /// Read every file back and print a line for each that is wrong.
+    Verify(verify::Options),
     /// Serve the simulated exchanges, for load and fault tests.
     Simulate(simulate::Options),
 }
@@ -117,6 +123,8 @@ impl Cli {
             Command::Validate(it) => validate::run(&it),
             Command::Symbols(it) => symbols::run(&it),
             Command::Decode(it) => decode::run(&it),
+            Command::Compact(it) => compact::run(&it),
+            Command::Verify(it) => verify::run(&it),
         };
         let (code, err) = match done {
             Ok(()) => return ExitCode::SUCCESS,

@@ -79,7 +79,7 @@ impl Drop for Dataset {
 }
 
 /// `20261124T140301Z-1f3a9c2b77d1`
-fn run_id() -> String {
+pub(super) fn run_id() -> String {
     let began = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let began = began.replace(['-', ':'], "");
     format!("{began}-{:04x}{:08x}", process::id(), fastrand::u32(..))

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
+
+use super::check::Fault;
 
 /// Something that could not be done to a file or folder of the dataset.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +26,22 @@ pub(super) enum Cause {
     Io(#[from] io::Error),
     #[error(transparent)]
     Parquet(#[from] ParquetError),
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+    #[error("it is gone")]
+    Gone,
+    #[error("there is another file of this name: {}", .0.display())]
+    Taken(PathBuf),
+    #[error("{}", joined(.0))]
+    Faults(Vec<Fault>),
+    #[error("{read} rows were read, {written} were written")]
+    Compacted { read: u64, written: u64 },
     #[error("{counted} rows were put in, its footer says {footer}")]
     Rows { counted: u64, footer: i64 },
+}
+
+fn joined(faults: &[Fault]) -> String {
+    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl StoreError {

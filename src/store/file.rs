@@ -29,7 +29,7 @@ pub(super) struct Partition {
 
 impl Partition {
     /// `quotes/date=2026-11-23/exchange=binance` or `gaps/date=2026-11-23`
-    fn folder(self) -> PathBuf {
+    pub(super) fn folder(self) -> PathBuf {
         let date =
             Date32Type::to_naive_date_opt(self.day).expect("chrono reaches further than i64");
         let exchange = self.exchange.map(|it| format!("/exchange={it}")).unwrap_or_default();

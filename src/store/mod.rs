@@ -14,14 +14,23 @@
 //! - rows given to a [`Writer`] or a [`RecordWriter`] = rows in finished files + rows counted as lost.
 
 mod batch;
+mod check;
 mod checksum;
+pub mod compact;
 mod compression;
 mod dataset;
+mod date;
 mod disk;
 mod error;
 mod file;
 mod lane;
+mod layout;
+mod manifest;
 mod names;
+mod partition {
+    pub(super) use super::file::Partition;
+    pub(super) const SEPARATOR: char = '_';
+}
 mod parquet_file;
 mod properties;
 mod record_writer;
@@ -33,9 +42,11 @@ mod writer;
 use std::{path::PathBuf, thread, time::Duration};
 
 pub use self::{
+    check::Fault,
     checksum::Checksum,
     compression::{Compression, InvalidCompression},
     dataset::Dataset,
+    date::{Date, InvalidDate},
     disk::{Disk, Step, Verdict},
     error::StoreError,
     lane::Totals,
