@@ -2,8 +2,9 @@
 
 use std::{
     io::{self, Write as _},
+    mem,
     ops::RangeInclusive,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{anyhow, bail};
@@ -14,7 +15,7 @@ use super::Failure;
 use crate::{
     feed::now,
     store::{
-        Compression, Date, Disk,
+        Compression, Date, Disk, Table,
         compact::{self, Compacted, Days, MEMORY_MAX, MEMORY_MIN, TARGET_SIZE_MAX},
     },
 };
@@ -40,9 +41,7 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     check("--memory", options.memory, MEMORY_MIN..=MEMORY_MAX)?;
     check("--target-size", options.target_size, 1..=TARGET_SIZE_MAX)?;
-    if !options.dir.is_dir() {
-        return Err(Failure::Usage(anyhow!("there is no folder {}", options.dir.display())));
-    }
+    dataset(&options.dir)?;
     let today = Date::from(now());
     if options.date.is_some_and(|it| today <= it) {
         log::warn!("the day is not over: what is recorded later makes new small files");
@@ -59,7 +58,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
             folders += 1;
             let line = writeln!(io::stdout(), "{}", line(&compacted));
             // Whoever read our output may have seen enough; the work goes on.
-            printed = std::mem::replace(&mut printed, Ok(())).and(line);
+            printed = mem::replace(&mut printed, Ok(())).and(line);
         }
         Err(error) => {
             failed += 1;
@@ -73,6 +72,16 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         _ => return Err(anyhow!("{failed} failed and stayed as they were").into()),
     }
     Ok(())
+}
+
+/// A folder that has nothing of a dataset is a slip of the hand.
+pub(super) fn dataset(dir: &Path) -> Result<(), Failure> {
+    if Table::ALL.iter().any(|it| dir.join(it.name()).is_dir()) {
+        return Ok(());
+    }
+    let tables = Table::ALL.map(Table::name).join(", ");
+    let dir = dir.display();
+    Err(Failure::Usage(anyhow!("{dir} is no dataset: it has none of the folders {tables}")))
 }
 
 fn check(name: &str, size: ByteSize, range: RangeInclusive<u64>) -> Result<(), Failure> {

@@ -72,7 +72,7 @@ struct Label {
 }
 
 impl Fault {
-    fn new(what: &str, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
+    pub(super) fn new(what: &str, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
         Self { what: what.to_owned(), expected: expected.to_string(), found: found.to_string() }
     }
 
@@ -139,7 +139,11 @@ pub(super) fn check(
     };
     caught("rows", read)??;
     rows.finish(&label, &mut faults);
-    if faults.is_empty() { Ok(Checked { rows: rows.count, bytes }) } else { Err(Failure::Faults(faults)) }
+    if faults.is_empty() {
+        Ok(Checked { rows: rows.count, bytes })
+    } else {
+        Err(Failure::Faults(faults))
+    }
 }
 
 fn open(path: &Path) -> Result<File, Failure> {
@@ -298,7 +302,9 @@ impl Rows {
                 return Err(Fault::new(self.partition.table.time(), date, found));
             }
         }
-        let Some((at, exchange)) = self.exchange.zip(self.partition.exchange) else { return Ok(()) };
+        let Some((at, exchange)) = self.exchange.zip(self.partition.exchange) else {
+            return Ok(());
+        };
         let names = batch.column(at).as_dictionary::<Int32Type>().values().as_string::<i32>();
         let other = names.iter().flatten().find(|it| *it != exchange.name());
         other.map_or(Ok(()), |it| Err(Fault::new("exchange", exchange, it)))

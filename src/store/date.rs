@@ -50,7 +50,8 @@ mod tests {
             assert_eq!(text.parse(), Ok(Date(day)));
             assert_eq!(Date(day).to_string(), text);
         }
-        for text in ["", "today", "2026-11-31", "2026-1-1", "26-11-23", "2026-11-23T00", "+026-11-23"]
+        for text in
+            ["", "today", "2026-11-31", "2026-1-1", "26-11-23", "2026-11-23T00", "+026-11-23"]
         {
             let error = text.parse::<Date>().expect_err(text).to_string();
             assert!(error.ends_with("a date is written 2026-11-23"), "{error}");

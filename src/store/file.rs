@@ -18,7 +18,7 @@ pub(super) const JOURNAL: &str = "journal";
 pub(super) const OPEN: &str = ".parquet.open";
 
 /// What is told apart by files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Partition {
     pub(super) table: Table,
     /// `None` for a table that is not parted by exchange.

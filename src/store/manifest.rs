@@ -57,8 +57,9 @@ pub(super) struct Manifest {
     /// Rows by path.
     pub(super) added: BTreeMap<String, u64>,
     pub(super) removed: BTreeSet<String>,
-    /// Files that cannot be read to the end, and why.
-    pub(super) wrong: Vec<(PathBuf, String)>,
+    /// Files of the manifest that cannot be read to the end, below the folder of the dataset, and
+    /// why.
+    pub(super) wrong: Vec<(String, String)>,
 }
 
 impl Manifest {
@@ -67,9 +68,8 @@ impl Manifest {
         let folder = folder(root, date);
         let mut manifest = Manifest::default();
         for (name, _) in entries(&folder)?.into_iter().filter(|(name, _)| name.ends_with(LINES)) {
-            let path = folder.join(name);
-            if let Err(why) = manifest.read_file(&path) {
-                manifest.wrong.push((path, why));
+            if let Err(why) = manifest.read_file(&folder.join(&name)) {
+                manifest.wrong.push((format!("{MANIFEST}/date={date}/{name}"), why));
             }
         }
         Ok(manifest)

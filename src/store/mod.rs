@@ -37,6 +37,7 @@ mod record_writer;
 mod records;
 mod schema;
 mod table;
+mod verify;
 mod writer;
 
 use std::{path::PathBuf, thread, time::Duration};
@@ -53,6 +54,7 @@ pub use self::{
     record_writer::RecordWriter,
     schema::schema,
     table::Table,
+    verify::{Verified, verify},
     writer::Writer,
 };
 use crate::{

@@ -43,7 +43,11 @@ struct Cursor {
 
 impl Merge {
     /// Reads the first batch of each source.
-    pub(super) fn new(sources: Vec<Source>, order: Arc<Order>, dir: &Path) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        sources: Vec<Source>,
+        order: Arc<Order>,
+        dir: &Path,
+    ) -> Result<Self, StoreError> {
         let cursor = |source| Cursor { source, batch: 0, keys: Vec::new(), at: 0 };
         let mut merge = Self {
             order,

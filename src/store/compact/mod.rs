@@ -13,18 +13,13 @@ mod sort;
 mod sorter;
 mod work;
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 pub use self::folder::Compacted;
 use self::{folder::compact_folder, work::Work};
 use super::{
-    Compression,
-    date::Date,
-    disk::Disk,
-    error::StoreError,
-    layout::folders,
-    partition::Partition,
-    table::Table,
+    Compression, date::Date, disk::Disk, error::StoreError, layout::folders, manifest::Manifest,
+    partition::Partition, table::Table,
 };
 
 /// The least memory that is enough: what it takes to merge two runs and to write a file.
@@ -113,4 +108,15 @@ pub fn settle(root: &Path, disk: &Disk) -> Result<Vec<Result<(), StoreError>>, S
         None => Ok(()),
     };
     Ok(Work::names(root)?.into_iter().map(end).collect())
+}
+
+/// The files whose rows are in others now, or will be as soon as a compaction that is under way
+/// replaces them.
+pub(super) fn replaced(root: &Path) -> Result<BTreeSet<String>, StoreError> {
+    let mut lines = Manifest::default();
+    for record in Work::names(root)?.iter().map(|it| Work::record_of(root, it)) {
+        // Most have none, and one that has been done is in the manifest.
+        let _ = lines.read_file(&record);
+    }
+    Ok(lines.removed)
 }

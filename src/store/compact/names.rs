@@ -90,9 +90,8 @@ impl Names {
 
     /// What puts the names back.
     pub(super) fn freeze(&self) -> Frozen {
-        let values = |it: &Dictionary| -> ArrayRef {
-            Arc::new(StringArray::from_iter_values(&it.values))
-        };
+        let values =
+            |it: &Dictionary| -> ArrayRef { Arc::new(StringArray::from_iter_values(&it.values)) };
         let columns = self.columns.iter().map(|it| it.as_ref().map(values)).collect();
         Frozen { schema: Arc::clone(&self.schema), columns }
     }
@@ -218,7 +217,8 @@ mod tests {
         });
         let fields = schema.fields().iter().map(|it| it.as_ref().clone().with_nullable(true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        RecordBatch::try_new(schema, columns.collect()).expect("the columns are those of the schema")
+        RecordBatch::try_new(schema, columns.collect())
+            .expect("the columns are those of the schema")
     }
 
     fn symbols(batch: &RecordBatch) -> Vec<String> {

@@ -11,6 +11,7 @@ use parquet::file::{
     properties::{EnabledStatistics, WriterPropertiesPtr},
 };
 
+use crate::market::Nanos;
 use crate::store::{
     batch::BATCH_ROWS,
     compression::Compression,
@@ -21,7 +22,6 @@ use crate::store::{
     schema::schema,
     table::Table,
 };
-use crate::market::Nanos;
 
 /// Rows in a row group: what a reader that looks for one symbol reads at least.
 const ROW_GROUP_ROWS: usize = 65_536;
@@ -69,7 +69,9 @@ impl<'a> Outputs<'a> {
         let path = self.next_path();
         let file = match &mut self.open {
             Some(file) => file,
-            none => none.insert(ParquetFile::create(self.disk, path, self.table, &self.properties)?),
+            none => {
+                none.insert(ParquetFile::create(self.disk, path, self.table, &self.properties)?)
+            }
         };
         file.write(batch, times(self.table, batch))?;
         // A file that ended within a row group would end with a small one.

@@ -41,6 +41,9 @@ const COMPACT: &str = "compact";
 /// How the names of locks end.
 const LOCK: &str = ".lock";
 
+/// What is replaced by what, as lines of the manifest.
+const RECORD: &str = "record.jsonl";
+
 /// How often is looked for files that came into the old folder while it was emptied. A writer would
 /// have to name its file through a path that it had resolved before the exchange.
 const LATE_MAX: usize = 100;
@@ -103,7 +106,12 @@ impl<'a> Work<'a> {
     }
 
     fn record_path(&self) -> PathBuf {
-        self.dir.join("record.jsonl")
+        self.dir.join(RECORD)
+    }
+
+    /// Where the one who works under `name` says what is replaced.
+    pub(super) fn record_of(root: &Path, name: &str) -> PathBuf {
+        root.join(COMPACT).join(name).join(RECORD)
     }
 
     /// Puts the files in `new/` into the place of `inputs`. All else that is in the folder of
@@ -263,9 +271,8 @@ impl Record {
     fn of(lines: &Manifest) -> Option<Self> {
         let (first, _) = lines.added.first_key_value()?;
         let folder = Path::new(first).parent()?;
-        let name = |path: &String| {
-            Some(Path::new(path).strip_prefix(folder).ok()?.to_str()?.to_owned())
-        };
+        let name =
+            |path: &String| Some(Path::new(path).strip_prefix(folder).ok()?.to_str()?.to_owned());
         let output = |(path, &rows): (&String, &u64)| Some(Finished { name: name(path)?, rows });
         Some(Self {
             partition: Partition::parse(folder)?,
