@@ -3,6 +3,7 @@
 mod compact;
 mod decode;
 mod demo;
+mod recover;
 mod run;
 mod signals;
 mod simulate;
@@ -62,6 +63,8 @@ enum Command {
     Compact(compact::Options),
     /// Read every file back and print a line for each that is wrong.
     Verify(verify::Options),
+    /// Turn journals left by a crash into Parquet files, which run does by itself at its start.
+    Recover(recover::Options),
     /// Serve the simulated exchanges, for load and fault tests.
     Simulate(simulate::Options),
 }
@@ -125,6 +128,7 @@ impl Cli {
             Command::Decode(it) => decode::run(&it),
             Command::Compact(it) => compact::run(&it),
             Command::Verify(it) => verify::run(&it),
+            Command::Recover(it) => recover::run(&it),
         };
         let (code, err) = match done {
             Ok(()) => return ExitCode::SUCCESS,

@@ -2,8 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use arrow::{compute::kernels::cast_utils::Parser as _, datatypes::Date32Type};
+use arrow::datatypes::Date32Type;
 
+use super::partition::day;
 use crate::market::Nanos;
 
 /// A UTC day, counted from the Unix epoch; `2026-11-23` in text.
@@ -24,10 +25,7 @@ impl From<Nanos> for Date {
 impl FromStr for Date {
     type Err = InvalidDate;
     fn from_str(text: &str) -> Result<Self, InvalidDate> {
-        let date = Date32Type::parse(text).filter(|_| text.len() == "2026-11-23".len()).map(Date);
-        // One date, one folder: no other spelling of it is taken.
-        let date = date.filter(|it| it.to_string() == text);
-        date.ok_or_else(|| InvalidDate(text.to_owned()))
+        day(text).map(Date).ok_or_else(|| InvalidDate(text.to_owned()))
     }
 }
 

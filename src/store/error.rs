@@ -8,7 +8,7 @@ use std::{
 use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 
-use super::check::Fault;
+use super::{check::Fault, journal::Flaw};
 
 /// Something that could not be done to a file or folder of the dataset.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,10 @@ pub(super) enum Cause {
     Faults(Vec<Fault>),
     #[error("{read} rows were read, {written} were written")]
     Compacted { read: u64, written: u64 },
+    #[error(transparent)]
+    Journal(#[from] Flaw),
+    #[error("{0} files wait for the disk already")]
+    Waiting(usize),
     #[error("{counted} rows were put in, its footer says {footer}")]
     Rows { counted: u64, footer: i64 },
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::{date::Date, disk::Disk, error::StoreError, layout::entries};
 
 /// Below the folder of the dataset.
-const MANIFEST: &str = "manifest";
+pub(super) const MANIFEST: &str = "manifest";
 
 /// How the names of the files end.
 pub(super) const LINES: &str = ".jsonl";

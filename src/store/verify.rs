@@ -49,10 +49,8 @@ pub fn verify(
     disk: &Disk,
     report: impl FnMut(&str, &[Fault]),
 ) -> Result<Verified, StoreError> {
-    for settled in compact::settle(root, disk)? {
-        if let Err(error) = settled {
-            log::warn!("{error}");
-        }
+    for error in compact::settle(root, disk) {
+        log::warn!("{error}");
     }
     let mut verifier = Verifier { root, report, verified: Verified::default() };
     for (date, partitions) in verifier.days()? {
@@ -146,8 +144,7 @@ impl<R: FnMut(&str, &[Fault])> Verifier<'_, R> {
                 continue;
             }
             if manifest.removed.contains(&path) {
-                let fault =
-                    Fault::new("file", "none, as others have its rows", "it is there again");
+                let fault = Fault::new("file", "none, as others have its rows", "it there again");
                 self.wrong(&path, &[fault]);
             } else if !self.check_file(&path, partition, manifest) {
                 continue;

@@ -1,6 +1,6 @@
 //! One folder, from its small files to its large ones.
 
-use std::{cmp::Ordering, path::Path};
+use std::{cmp::Ordering, collections::BTreeSet, path::Path};
 
 use super::{
     Days, Options,
@@ -10,12 +10,13 @@ use super::{
 };
 use crate::store::{
     check::{Failure, check},
-    dataset::run_id,
+    dataset::{ARROWS, JOURNAL, run_id},
     disk::Disk,
     error::{Cause, StoreError},
-    layout::finished,
+    layout::{PARQUET, entries, finished},
     manifest::Manifest,
     partition::{Partition, SEPARATOR},
+    recover::CRASH,
 };
 
 /// How the names of compacted files go on after the id of the run.
@@ -43,7 +44,7 @@ pub(super) fn compact_folder(
     disk: &Disk,
 ) -> Result<Option<Compacted>, StoreError> {
     let folder = root.join(partition.folder());
-    if !is_due(partition, days, &finished(&folder)?) {
+    if !is_due(partition, days, &settled(root, &folder)?) {
         return Ok(None);
     }
     let Some(work) = Work::claim(disk, root, &name(partition))? else {
@@ -51,13 +52,31 @@ pub(super) fn compact_folder(
         return Ok(None);
     };
     // Somebody may have been faster.
-    let inputs = sorted(finished(&folder)?);
+    let inputs = sorted(settled(root, &folder)?);
     let compacted = match is_due(partition, days, &inputs) {
         true => compact_files(root, partition, inputs, options, disk, &work).map(Some),
         false => Ok(None),
     };
     let ended = work.end();
     compacted.and_then(|it| ended.map(|()| it))
+}
+
+/// The files in `folder` that recovery will not make again: it does so while it does not find them
+/// in their place, and has not removed their journals.
+fn settled(root: &Path, folder: &Path) -> Result<Vec<String>, StoreError> {
+    // In this order: a journal is there before its file.
+    let mut files = finished(folder)?;
+    let journals = entries(&root.join(JOURNAL))?;
+    let journals: BTreeSet<_> =
+        journals.iter().filter_map(|(name, _)| name.strip_suffix(ARROWS)).collect();
+    let runs: BTreeSet<_> =
+        journals.iter().filter_map(|it| Some(it.split_once(SEPARATOR)?.0)).collect();
+    files.retain(|file| {
+        let stem = file.trim_end_matches(PARQUET);
+        let is_crash_of = |(run, rest): (&str, &str)| rest == CRASH && runs.contains(run);
+        !journals.contains(stem) && !stem.split_once(SEPARATOR).is_some_and(is_crash_of)
+    });
+    Ok(files)
 }
 
 /// `quotes-binance-2026-11-23`
@@ -84,7 +103,7 @@ fn sorted(mut files: Vec<String>) -> Vec<String> {
 /// By name, but 9 before 10 at the end of it.
 fn by_number(a: &str, b: &str) -> Ordering {
     let parts = |it: &str| -> (String, Option<u64>) {
-        let stem = it.trim_end_matches(crate::store::layout::PARQUET);
+        let stem = it.trim_end_matches(PARQUET);
         match stem.rsplit_once('-') {
             Some((start, number)) => (start.to_owned(), number.parse().ok()),
             None => (stem.to_owned(), None),

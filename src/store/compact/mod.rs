@@ -80,11 +80,7 @@ pub fn compact(
     disk: &Disk,
     mut report: impl FnMut(Result<Compacted, StoreError>),
 ) -> Result<(), StoreError> {
-    for result in settle(root, disk)? {
-        if let Err(error) = result {
-            report(Err(error));
-        }
-    }
+    settle(root, disk).into_iter().map(Err).for_each(&mut report);
     for table in Table::ALL {
         let partitions = folders(root, table)?;
         for partition in partitions.iter().filter_map(|it| Partition::parse(it)) {
@@ -97,17 +93,19 @@ pub fn compact(
     Ok(())
 }
 
-/// Ends what compactions that were killed have left; a result for each. Those under way are left
-/// alone.
-///
-/// # Errors
-/// When they cannot be listed.
-pub fn settle(root: &Path, disk: &Disk) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+/// Ends what compactions that were killed have left; returns what could not be done. Those under way
+/// are left alone.
+#[must_use = "what has failed stays for the next time"]
+pub fn settle(root: &Path, disk: &Disk) -> Vec<StoreError> {
     let end = |name: String| match Work::claim(disk, root, &name)? {
         Some(work) => work.end(),
         None => Ok(()),
     };
-    Ok(Work::names(root)?.into_iter().map(end).collect())
+    let names = match Work::names(root) {
+        Ok(names) => names,
+        Err(error) => return vec![error],
+    };
+    names.into_iter().filter_map(|it| end(it).err()).collect()
 }
 
 /// The files whose rows are in others now, or will be as soon as a compaction that is under way

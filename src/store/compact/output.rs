@@ -1,17 +1,16 @@
 //! Sorted rows to few large files.
 
-use std::path::{Path, PathBuf};
-
-use arrow::{
-    array::{AsArray as _, RecordBatch},
-    datatypes::TimestampMicrosecondType,
+use std::{
+    mem,
+    path::{Path, PathBuf},
 };
+
+use arrow::array::RecordBatch;
 use parquet::file::{
     metadata::SortingColumn,
     properties::{EnabledStatistics, WriterPropertiesPtr},
 };
 
-use crate::market::Nanos;
 use crate::store::{
     batch::BATCH_ROWS,
     compression::Compression,
@@ -39,6 +38,8 @@ pub(super) struct Outputs<'a> {
     properties: WriterPropertiesPtr,
     target_size: u64,
     open: Option<ParquetFile>,
+    /// Rows in that one.
+    rows: u64,
     finished: Vec<Finished>,
 }
 
@@ -60,8 +61,8 @@ impl<'a> Outputs<'a> {
         properties: WriterPropertiesPtr,
         target_size: u64,
     ) -> Self {
-        let (open, finished) = (None, Vec::new());
-        Self { disk, table, dir, name, properties, target_size, open, finished }
+        let (open, rows, finished) = (None, 0, Vec::new());
+        Self { disk, table, dir, name, properties, target_size, open, rows, finished }
     }
 
     /// Takes the next rows of the order: [`BATCH_ROWS`], unless they are the last.
@@ -73,11 +74,13 @@ impl<'a> Outputs<'a> {
                 none.insert(ParquetFile::create(self.disk, path, self.table, &self.properties)?)
             }
         };
-        file.write(batch, times(self.table, batch))?;
-        // A file that ended within a row group would end with a small one.
-        let is_whole_groups = file.rows().is_multiple_of(ROW_GROUP_ROWS as u64);
-        let full = is_whole_groups && self.target_size <= file.size();
-        if full { self.close() } else { Ok(()) }
+        self.rows += batch.num_rows() as u64;
+        file.write(batch)?;
+        if file.rows_in_memory() < ROW_GROUP_ROWS {
+            return Ok(());
+        }
+        file.end_group()?;
+        if self.target_size <= file.size() { self.close() } else { Ok(()) }
     }
 
     fn next_path(&self) -> PathBuf {
@@ -86,7 +89,7 @@ impl<'a> Outputs<'a> {
 
     fn close(&mut self) -> Result<(), StoreError> {
         let Some(file) = self.open.take() else { return Ok(()) };
-        let (path, rows) = (self.next_path(), file.rows());
+        let (path, rows) = (self.next_path(), mem::take(&mut self.rows));
         file.finish()?;
         let name = path.file_name().expect("it ends with a name").to_string_lossy().into_owned();
         self.finished.push(Finished { name, rows });
@@ -98,15 +101,6 @@ impl<'a> Outputs<'a> {
         self.close()?;
         Ok(self.finished)
     }
-}
-
-/// The first and the last [`Table::time`] of a batch that has rows.
-fn times(table: Table, batch: &RecordBatch) -> (Nanos, Nanos) {
-    let times = batch.column_by_name(table.time()).expect("a column of the table");
-    let times = times.as_primitive::<TimestampMicrosecondType>().values().iter().copied();
-    let (first, last) = (times.clone().min(), times.max());
-    // They are of a day that was counted in nanoseconds.
-    [first, last].map(|it| Nanos(it.expect("a batch has rows") * 1_000)).into()
 }
 
 /// Sorted rows are searched: everything has statistics and a page index, and a reader can ask
@@ -129,7 +123,8 @@ pub(super) fn properties(
     });
     let more = [(COMPACTED, "true".to_owned()), ("inputs", inputs.to_string())];
     let mut it = properties::builder(run, compression, more)
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        // They are ended here, with a sync.
+        .set_max_row_group_row_count(None)
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_sorting_columns(Some(sorted_by.into()))
         .set_column_bloom_filter_enabled("symbol".into(), true);

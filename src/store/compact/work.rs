@@ -202,8 +202,10 @@ impl<'a> Work<'a> {
     /// Does what is left to do once the folders have been exchanged.
     fn complete(&self, record: &Record) -> Result<(), StoreError> {
         let folder = self.root.join(record.partition.folder());
-        self.disk.create_dirs(self.root, &folder)?;
-        self.disk.sync_dir(folder.parent().expect("it has a table's above it"))?;
+        // Its day may have been removed since.
+        if let Some(above) = folder.parent().filter(|it| it.exists()) {
+            self.disk.sync_dir(above)?;
+        }
         self.disk.sync_dir(&self.dir)?;
         self.empty_old(&folder, record)?;
         self.disk.sync_dir(&self.dir)?;
@@ -219,10 +221,13 @@ impl<'a> Work<'a> {
         for _ in 0..LATE_MAX {
             let (inputs, others): (Vec<_>, Vec<_>) =
                 entries(&old)?.into_iter().partition(|(name, _)| record.inputs.contains(name));
-            for (name, is_dir) in &others {
-                self.move_over(&old.join(name), &folder.join(name), *is_dir)?;
+            if !others.is_empty() {
+                self.disk.create_dirs(self.root, folder)?;
+                for (name, is_dir) in &others {
+                    self.move_over(&old.join(name), &folder.join(name), *is_dir)?;
+                }
+                self.disk.sync_dir(folder)?;
             }
-            self.disk.sync_dir(folder)?;
             for (name, _) in others.iter().filter(|(_, is_dir)| !is_dir).chain(&inputs) {
                 self.disk.remove(&old.join(name))?;
             }
