@@ -25,7 +25,7 @@ use super::{
 use crate::market::{Nanos, Venue};
 
 /// Where journals are, and files that are being written, below the folder of the dataset.
-const JOURNAL: &str = "journal";
+pub(super) const JOURNAL: &str = "journal";
 
 /// Where journals go that cannot be read to their end, below that.
 const DAMAGED: &str = "damaged";
@@ -262,7 +262,7 @@ fn release(lock: &File) {
 }
 
 /// `20261124T140301Z-1f3a9c2b77d1`
-fn run_id() -> String {
+pub(super) fn run_id() -> String {
     let began = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let began = began.replace(['-', ':'], "");
     format!("{began}-{:04x}{:08x}", process::id(), fastrand::u32(..))

@@ -5,11 +5,13 @@
 use std::{
     fmt,
     fs::{self, File, OpenOptions},
-    io,
+    io::{self, Write as _},
     os::unix::fs::FileExt as _,
     path::Path,
     sync::Arc,
 };
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::error::StoreError;
 
@@ -36,11 +38,15 @@ pub enum Step {
     SyncDir,
     /// A file gets another name.
     Rename,
+    /// A file gets one more name.
+    Link,
+    /// Two folders change places.
+    Exchange,
     /// A file is removed.
     Remove,
     /// A folder is created.
     CreateDir,
-    /// A folder is removed, with all that is in it.
+    /// A folder is removed.
     RemoveDir,
 }
 
@@ -62,8 +68,12 @@ impl Disk {
         Self { watch: Some(Arc::new(watch)) }
     }
 
+    fn watch(&self, step: Step, path: &Path) -> Verdict {
+        self.watch.as_ref().map_or(Verdict::Go, |it| it(step, path))
+    }
+
     fn ask(&self, step: Step, path: &Path) -> io::Result<()> {
-        match self.watch.as_ref().map_or(Verdict::Go, |it| it(step, path)) {
+        match self.watch(step, path) {
             Verdict::Go => Ok(()),
             Verdict::Refuse(error) | Verdict::Tear(_, error) => Err(error),
         }
@@ -87,8 +97,7 @@ impl Disk {
 
     /// Writes all of `bytes` at a place in a file. When that fails, any part of them may be there.
     pub(super) fn write(&self, file: &File, path: &Path, at: u64, bytes: &[u8]) -> io::Result<()> {
-        let step = Step::Write(bytes.len());
-        match self.watch.as_ref().map_or(Verdict::Go, |it| it(step, path)) {
+        match self.watch(Step::Write(bytes.len()), path) {
             Verdict::Go => file.write_all_at(bytes, at),
             Verdict::Refuse(error) => Err(error),
             Verdict::Tear(n, error) => {
@@ -136,11 +145,55 @@ impl Disk {
         }
     }
 
-    /// Removes a folder and all that is in it.
+    /// Adds to a file, which is created if need be, and makes that survive a loss of power.
+    pub(super) fn append(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let open = || File::options().append(true).create(true).open(path);
+        let file = self.ask(Step::Create, path).and_then(|()| open());
+        let file = file.map_err(StoreError::during("open", path))?;
+        let written = match self.watch(Step::Write(bytes.len()), path) {
+            Verdict::Go => (&file).write_all(bytes),
+            Verdict::Refuse(error) => Err(error),
+            Verdict::Tear(n, error) => {
+                (&file).write_all(&bytes[..n.min(bytes.len())]).and(Err(error))
+            }
+        };
+        written.map_err(StoreError::during("write", path))?;
+        self.sync(&file, path)
+    }
+
+    /// Gives a file one more name, unless there is something of that name.
+    pub(super) fn link(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
+        match self.ask(Step::Link, to).and_then(|()| fs::hard_link(from, to)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            linked => linked.map_err(StoreError::during("link", from)),
+        }
+    }
+
+    /// Puts each of two folders into the place of the other, in one step.
+    pub(super) fn exchange(&self, one: &Path, other: &Path) -> Result<(), StoreError> {
+        let exchange = || Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?);
+        self.ask(Step::Exchange, one)
+            .and_then(|()| exchange())
+            .map_err(StoreError::during("exchange", one))
+    }
+
+    /// Removes a folder and all that is in it; one that is not there is none that stays.
     pub(super) fn remove_dir(&self, path: &Path) -> Result<(), StoreError> {
-        self.ask(Step::RemoveDir, path)
-            .and_then(|()| fs::remove_dir_all(path))
-            .map_err(StoreError::during("remove", path))
+        match self.ask(Step::RemoveDir, path).and_then(|()| fs::remove_dir_all(path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::during("remove", path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a folder if it is empty; says whether it is gone.
+    pub(super) fn remove_empty_dir(&self, path: &Path) -> Result<bool, StoreError> {
+        match self.ask(Step::RemoveDir, path).and_then(|()| fs::remove_dir(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+            removed => removed.map(|()| true).map_err(StoreError::during("remove", path)),
+        }
     }
 
     /// Creates `folder` and what is missing between it and `root`, each durably.

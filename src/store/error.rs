@@ -8,7 +8,7 @@ use std::{
 use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 
-use super::journal::Flaw;
+use super::{check::Fault, journal::Flaw};
 
 /// Something that could not be done to a file or folder of the dataset.
 #[derive(Debug, thiserror::Error)]
@@ -28,12 +28,24 @@ pub(super) enum Cause {
     Parquet(#[from] ParquetError),
     #[error(transparent)]
     Arrow(#[from] ArrowError),
+    #[error("it is gone")]
+    Gone,
+    #[error("there is another file of this name: {}", .0.display())]
+    Taken(PathBuf),
+    #[error("{}", joined(.0))]
+    Faults(Vec<Fault>),
+    #[error("{read} rows were read, {written} were written")]
+    Compacted { read: u64, written: u64 },
     #[error(transparent)]
     Journal(#[from] Flaw),
     #[error("{0} files wait for the disk already")]
     Waiting(usize),
     #[error("{counted} rows were put in, its footer says {footer}")]
     Rows { counted: u64, footer: i64 },
+}
+
+fn joined(faults: &[Fault]) -> String {
+    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl StoreError {

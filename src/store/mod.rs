@@ -24,14 +24,19 @@
 
 mod backoff;
 mod batch;
+mod check;
 mod checksum;
+pub mod compact;
 mod compression;
 mod dataset;
+mod date;
 mod disk;
 mod error;
 mod journal;
 mod lane;
+mod layout;
 mod losses;
+mod manifest;
 mod names;
 mod parquet_file;
 mod partition;
@@ -46,14 +51,17 @@ mod sealing;
 mod segment;
 mod table;
 mod totals;
+mod verify;
 mod writer;
 
 use std::{path::PathBuf, thread, time::Duration};
 
 pub use self::{
+    check::Fault,
     checksum::Checksum,
     compression::{Compression, InvalidCompression},
     dataset::Dataset,
+    date::{Date, InvalidDate},
     disk::{Disk, Step, Verdict},
     error::StoreError,
     record_writer::RecordWriter,
@@ -62,6 +70,7 @@ pub use self::{
     sealer::{Sealer, run_sealer},
     table::Table,
     totals::Totals,
+    verify::{Verified, verify},
     writer::Writer,
 };
 use crate::{

@@ -11,7 +11,7 @@ use crate::market::Exchange;
 pub(super) const SEPARATOR: char = '_';
 
 /// What is told apart by files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Partition {
     pub(super) table: Table,
     /// `None` for a table that is not parted by exchange.

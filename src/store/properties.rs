@@ -13,7 +13,7 @@ use parquet::{
 use super::compression::Compression;
 
 /// What the columns and the metadata of a file mean. A change that a reader must know is a new one.
-const FORMAT_VERSION: &str = "1";
+pub(super) const FORMAT_VERSION: &str = "1";
 
 /// Columns of integers that grow, or stay the same, from row to row.
 const DELTAS: [&str; 8] =
@@ -26,20 +26,38 @@ const NO_STATISTICS: [&str; 6] =
 
 /// The properties of the files of a run.
 pub(super) fn properties(run: &str, compression: Compression) -> WriterPropertiesPtr {
+    // Whoever writes ends the groups.
+    builder(run, compression, []).set_max_row_group_row_count(None).build().into()
+}
+
+/// What all files have in common, and `more` lines of metadata. `run` is the one that writes them.
+pub(super) fn builder<const N: usize>(
+    run: &str,
+    compression: Compression,
+    more: [(&str, String); N],
+) -> WriterPropertiesBuilder {
     let writer = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
-    let metadata = [("format_version", FORMAT_VERSION), ("writer", writer), ("run_id", run)];
+    let lines = [("format_version", FORMAT_VERSION), ("writer", writer), ("run_id", run)];
+    let lines = lines.map(|(key, value)| (key, value.to_owned())).into_iter().chain(more);
+    let lines = lines.map(|(key, value)| say(key, value)).collect();
     let it = WriterProperties::builder()
         .set_created_by(writer.to_owned())
         .set_compression(compression.codec())
-        // Whoever writes ends the groups.
-        .set_max_row_group_row_count(None)
-        .set_key_value_metadata(Some(metadata.map(|(key, value)| say(key, value)).into()));
-    encode(it).build().into()
+        .set_key_value_metadata(Some(lines));
+    encode(it)
 }
+
+/// Says of a file that its rows are sorted: by symbol, market and [`Table::time`].
+///
+/// [`Table::time`]: super::table::Table::time
+pub(super) const COMPACTED: &str = "compacted";
+
+/// How the keys of our lines of metadata start.
+pub(super) const PREFIX: &str = "spread_aggregator.";
 
 /// One line of the metadata.
 pub(super) fn say(key: &str, value: impl Into<String>) -> KeyValue {
-    KeyValue::new(format!("spread_aggregator.{key}"), value.into())
+    KeyValue::new(format!("{PREFIX}{key}"), value.into())
 }
 
 /// The fastest of the encodings that are within a few percent of the smallest. What is not named

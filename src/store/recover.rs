@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs::File};
 use arrow::array::RecordBatch;
 
 use super::{
-    Settings,
+    Settings, compact,
     dataset::{ARROWS, Dataset, OPEN},
     error::StoreError,
     journal::{Flaw, Reader},
@@ -18,7 +18,7 @@ use super::{
     partition::{Partition, SEPARATOR},
     records,
     schema::micros,
-    sealing::{Recipe, Sealing, Stopped, publish},
+    sealing::{Recipe, Sealing, Stopped, publish, write_down},
     table::Table,
 };
 use crate::{
@@ -27,6 +27,9 @@ use crate::{
     registry::Registry,
     stop::Stop,
 };
+
+/// How the names of files go on, after the id of the run, that say that it has died.
+pub(super) const CRASH: &str = "crash";
 
 /// What was recovered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +64,9 @@ impl Dataset {
     ) -> Recovered {
         let done = Recovered::default();
         let mut it = Recovery { dataset: self, settings, metrics, now, stop, done };
+        for error in compact::settle(self.dir(), self.disk()) {
+            it.fail(&error);
+        }
         let runs = self.runs().unwrap_or_else(|error| {
             it.fail(&error);
             Vec::new()
@@ -152,9 +158,15 @@ impl Recovery<'_> {
         };
         let file = File::open(&path).map_err(StoreError::during("open", &path))?;
         let end = file.metadata().map_err(StoreError::during("read", &path))?.len();
-        let see = |batch: &RecordBatch| note(batch, partition, last);
+        let mut rows = 0;
+        let see = |batch: &RecordBatch| {
+            rows += batch.num_rows() as u64;
+            note(batch, partition, last);
+        };
         if self.dataset.place(partition, name).exists() {
             scan(&file, end, partition.table, see);
+            // It may not have come to that.
+            write_down(self.dataset, partition, name, rows)?;
             return settled(None);
         }
         let mut sealing = Sealing::new(partition, name);
@@ -211,7 +223,7 @@ impl Recovery<'_> {
 
     /// Writes to the ledger that the run has died, once.
     fn declare(&mut self, run: &str, recipe: &Recipe, last: &Last) -> Result<(), StoreError> {
-        let name = format!("{run}{SEPARATOR}crash");
+        let name = format!("{run}{SEPARATOR}{CRASH}");
         if last.is_empty() || self.is_declared(&name)? {
             return Ok(());
         }
@@ -231,7 +243,7 @@ impl Recovery<'_> {
         let mut file = ParquetFile::create(dataset.disk(), path, Table::Gaps, &recipe.properties)?;
         file.write(&records::gaps(&crashes, &Registry::default()))?;
         file.finish()?;
-        publish(dataset, partition, &name)?;
+        publish(dataset, partition, &name, crashes.len() as u64)?;
         self.done.crashes.extend(crashes);
         Ok(())
     }

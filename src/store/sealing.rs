@@ -12,6 +12,8 @@ use super::{
     dataset::Dataset,
     error::StoreError,
     journal::{Flaw, Reader},
+    layout::PARQUET,
+    manifest::{self, Line},
     parquet_file::ParquetFile,
     partition::Partition,
     properties::properties,
@@ -165,7 +167,7 @@ impl Sealing {
             self.is_finished = true;
         }
         if self.is_finished {
-            publish(dataset, self.partition, &self.name)?;
+            publish(dataset, self.partition, &self.name, self.rows)?;
         }
         Ok(())
     }
@@ -179,11 +181,12 @@ impl Sealing {
     }
 }
 
-/// Puts a file that is whole in its place, where readers look.
+/// Puts a file that is whole in its place, where readers look, and writes down that it is there.
 pub(super) fn publish(
     dataset: &Dataset,
     partition: Partition,
     name: &str,
+    rows: u64,
 ) -> Result<(), StoreError> {
     let disk = dataset.disk();
     let place = dataset.place(partition, name);
@@ -192,5 +195,18 @@ pub(super) fn publish(
     if !place.exists() {
         disk.rename(&dataset.open_file(name), &place)?;
     }
-    disk.sync_dir(&folder)
+    disk.sync_dir(&folder)?;
+    write_down(dataset, partition, name, rows)
+}
+
+/// Adds a file that is in its place to the manifest.
+pub(super) fn write_down(
+    dataset: &Dataset,
+    partition: Partition,
+    name: &str,
+    rows: u64,
+) -> Result<(), StoreError> {
+    let path = format!("{}/{name}{PARQUET}", partition.folder().display());
+    let (root, run) = (dataset.dir(), dataset.run_id());
+    manifest::append(dataset.disk(), root, partition.date(), run, Line::Added { path, rows })
 }

@@ -1,10 +1,12 @@
 //! Events to Parquet files.
 
+mod compaction;
 pub(crate) mod crash;
 mod failures;
 mod records;
 mod retention;
 mod runs;
+mod verification;
 
 use std::{
     cell::{Cell, RefCell},

@@ -31,7 +31,7 @@ pub(super) fn gap(to: Nanos) -> Record {
     })
 }
 
-fn episode(close: Nanos) -> Record {
+pub(super) fn episode(close: Nanos) -> Record {
     let level = Level { price: 1.0, size: 2.0 };
     let peak = Cross {
         buy: InstrumentId(0),

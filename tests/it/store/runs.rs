@@ -21,7 +21,7 @@ use crate::support::{
 };
 
 impl Fixture {
-    fn recover(&self, dataset: &Dataset) -> Recovered {
+    pub(super) fn recover(&self, dataset: &Dataset) -> Recovered {
         dataset.recover(&self.settings, &self.metrics, later(60), &Stop::default())
     }
 

@@ -33,6 +33,11 @@ impl Row {
         &self.names[0]
     }
 
+    /// Exchange, market, symbol, the exchange's own spelling.
+    pub(crate) fn names(&self) -> &[String; 4] {
+        &self.names
+    }
+
     /// What no other row of its channel shares: a trade's id, or a book's number.
     pub(crate) fn identity(&self) -> String {
         let number = self.sequence.map(|it| it.to_string());
