@@ -69,6 +69,7 @@ impl DiscoveryError {
 }
 
 /// Reads a venue's lists, again and again until it works; `None` when the program stops first.
+/// `failed` is set if it has not worked at once.
 ///
 /// A list that cannot be read is not an empty one: nothing is ever concluded from a failure.
 pub fn discover_until_stopped(
@@ -77,6 +78,7 @@ pub fn discover_until_stopped(
     base: &str,
     filter: &Filter,
     stop: &Stop,
+    failed: &mut bool,
 ) -> Option<Found> {
     let mut backoff = Backoff::default();
     while !stop.requested() {
@@ -84,6 +86,7 @@ pub fn discover_until_stopped(
             Ok(found) => return Some(found),
             Err(_) if stop.requested() => return None,
             Err(err) => {
+                *failed = true;
                 let wait = backoff.after_failure().max(err.at_least());
                 let seconds = wait.as_secs_f64();
                 log::warn!("{}: {err}; trying again in {seconds:.1} s", protocol.venue);

@@ -4,6 +4,7 @@
 //! runs the other way: connections end, and with them the only senders; so the queues end, and the
 //! writers drain them and close their files. All threads are named, scoped and joined.
 
+mod drops;
 mod episode;
 mod venue;
 
@@ -19,18 +20,21 @@ use std::{
 use parking_lot::Mutex;
 
 use self::{
+    drops::DropEpisodes,
     episode::Episode,
     venue::{Clients, Collector},
 };
 use crate::{
-    channel::{Receiver, newest},
+    channel::{Received, Receiver, newest},
     config::Plan,
     feed::{
         self,
+        drops::Drops,
         http::CertificateError,
         sinks::{Lane, Sinks},
     },
-    market::{Event, Venue},
+    ledger::Ledger,
+    market::{Event, Nanos, Record, Venue},
     metrics::{Metrics, QueueMetrics},
     registry::Registry,
     stop::Stop,
@@ -39,6 +43,12 @@ use crate::{
 
 /// How often the state of the whole is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Rows of the loss ledger, and spreads, that wait to be written: more than a bad minute makes.
+const RECORDS: usize = 10_000;
+
+/// How long the last rows of the loss ledger wait for room.
+const FLUSH_MAX: Duration = Duration::from_secs(1);
 
 /// Why the pipeline could not run, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +131,9 @@ pub fn run_with(
     let registry = Registry::default();
     let conn_ids = AtomicU32::new(0);
     let failure = Failure { first: Mutex::default(), stop };
-    let whole = Whole { metrics, stop, registry, conn_ids, failure };
+    let whole = Whole { metrics, stop, since: feed::now(), registry, conn_ids, failure };
+    let drops = Drops::new(&whole.registry);
+    let (records, _rows) = newest::<Record>(RECORDS);
     let (lanes, queues): (Vec<_>, Vec<_>) = (0..plan.writers)
         .map(|n| {
             let (queue, events) = newest(plan.queue_capacity);
@@ -132,27 +144,34 @@ pub fn run_with(
 
     let (venues, written) = thread::scope(|scope| {
         let mut writers = Vec::new();
-        for (n, events) in queues.into_iter().enumerate() {
+        for (n, events) in queues.iter().enumerate() {
             let writer = Writer::new(&dataset, n, &plan.storage, &whole.registry, metrics);
             let (whole, write, queue) = (&whole, &write, &counters[n]);
-            let body = move || write(&events, writer, queue);
+            let body = move || write(events, writer, queue);
             writers.extend(whole.spawn(scope, format!("writer-{n}"), body));
         }
-        let sinks = Sinks::new(lanes, Vec::new());
+        let sinks = Sinks::new(lanes, Vec::new(), &drops);
+        let ledger = Ledger::new(records, metrics);
         let mut venues = Vec::new();
         for (venue, clients) in plan.venues.iter().zip(&clients) {
-            let (whole, sinks) = (&whole, sinks.clone());
-            let body = move || Collector::new(whole, venue, clients, sinks).run(scope);
+            let (whole, sinks, ledger) = (&whole, sinks.clone(), ledger.clone());
+            let body = move || Collector::new(whole, venue, clients, sinks, ledger).run(scope);
             venues.extend(whole.spawn(scope, format!("venue-{}", venue.protocol.venue), body));
         }
         // From here on the connections own the only senders.
         drop(sinks);
-        whole.watch(&counters);
+        let mut episodes = DropEpisodes::new(&drops, &ledger);
+        whole.watch(&counters, &mut episodes, &ledger);
         for it in &clients {
             it.http.shutdown();
         }
         let venues: Vec<_> = venues.into_iter().filter_map(joined).collect();
         let written = writers.into_iter().filter_map(joined).sum();
+        for (events, counter) in queues.iter().zip(&counters) {
+            give_up(events, counter, &drops);
+        }
+        episodes.finish();
+        flush(&ledger);
         (venues, written)
     });
 
@@ -164,6 +183,24 @@ pub fn run_with(
             dropped: counters.iter().map(|it| it.dropped.get()).sum(),
             written,
         }),
+    }
+}
+
+/// Counts what a writer that has failed has left in its queue. The senders are gone.
+fn give_up(events: &Receiver<Event>, counter: &QueueMetrics, drops: &Drops<'_>) {
+    const BATCH: usize = 8_192;
+    let mut left = Vec::new();
+    while events.drain(&mut left, BATCH) == Received::Items {
+        counter.dropped.inc_by(left.len() as u64);
+        left.drain(..).for_each(|it| drops.add(&it));
+    }
+}
+
+/// Sees to it that all that has been declared is on its way to the disk.
+fn flush(ledger: &Ledger) {
+    let until = Instant::now() + FLUSH_MAX;
+    while !ledger.retry() && Instant::now() < until {
+        thread::park_timeout(Duration::from_millis(1));
     }
 }
 
@@ -185,6 +222,8 @@ impl Failure<'_> {
 struct Whole<'a> {
     metrics: &'a Metrics,
     stop: &'a Stop,
+    /// When the run began.
+    since: Nanos,
     registry: Registry,
     conn_ids: AtomicU32,
     failure: Failure<'a>,
@@ -217,10 +256,12 @@ impl Whole<'_> {
     }
 
     /// Looks at the state of the whole until it is to stop.
-    fn watch(&self, queues: &[QueueMetrics]) {
+    fn watch(&self, queues: &[QueueMetrics], drops: &mut DropEpisodes<'_>, ledger: &Ledger) {
         let mut episodes: Vec<_> = queues.iter().map(|_| Episode::default()).collect();
         while !self.stop.wait(LOOK_EVERY) {
             self.look(queues, &mut episodes);
+            drops.look(Instant::now());
+            ledger.retry();
         }
         self.look(queues, &mut episodes);
     }

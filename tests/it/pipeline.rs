@@ -13,7 +13,10 @@ use spread_aggregator::{
     config::Plan,
     exchange::{self, Inbox, Protocol},
     feed,
-    feed::sinks::{Lane, Sinks},
+    feed::{
+        drops::{Dropped, Drops},
+        sinks::{Lane, Sinks},
+    },
     market::{Channel, Exchange, Market, Venue},
     metrics::{Metrics, ReconnectReason, SubscriptionState},
     pipeline::{self, PipelineError},
@@ -22,7 +25,7 @@ use spread_aggregator::{
 };
 
 use super::support::{
-    events::{NOON, events},
+    events::{NOON, events, registry},
     rows::rows,
     world::{PATIENCE, Setting, eventually},
 };
@@ -42,7 +45,10 @@ fn promise_1_a_stopped_consumer_costs_the_oldest_events_and_no_memory() {
     const CAPACITY: usize = 1_000;
     let metrics = Metrics::new();
     let (queue, consumer) = newest(CAPACITY);
-    let sinks = Sinks::new(vec![Lane { queue, metrics: metrics.queue("writer-0") }], Vec::new());
+    let registry = registry();
+    let drops = Drops::new(&registry);
+    let lane = Lane { queue, metrics: metrics.queue("writer-0") };
+    let sinks = Sinks::new(vec![lane], Vec::new(), &drops);
     let mut scratch = Vec::new();
     let sent = events(Channel::Quotes, NOON, 10 * CAPACITY);
     for event in &sent {
@@ -54,6 +60,8 @@ fn promise_1_a_stopped_consumer_costs_the_oldest_events_and_no_memory() {
     let mut kept = Vec::new();
     assert_eq!(consumer.drain(&mut kept, usize::MAX), Received::Items);
     assert_eq!(kept, sent[9 * CAPACITY..], "the newest survive");
+    let lost = drops.take(Venue::new(Exchange::Binance, Market::Spot), Channel::Quotes);
+    assert_eq!(lost, Dropped { count: 9 * CAPACITY as u64, first: NOON, last: NOON });
 }
 
 #[test]
