@@ -2,7 +2,8 @@
 //!
 //! Sinks start first, then the venues, which read their lists and start their connections. Stopping
 //! runs the other way: connections end, and with them the only senders; so the queues end, and the
-//! writers drain them and close their files. All threads are named, scoped and joined.
+//! writers drain them and close their files. The ledger ends when all who have a record to write
+//! have. All threads are named, scoped and joined.
 
 mod drops;
 mod episode;
@@ -38,14 +39,14 @@ use crate::{
     metrics::{Metrics, QueueMetrics},
     registry::Registry,
     stop::Stop,
-    store::{self, Dataset, StoreError, Writer},
+    store::{self, Dataset, RecordWriter, StoreError, Writer},
 };
+
+/// Records that wait to be written, of 200 bytes at most each: far more than an hour makes.
+const RECORDS_MAX: usize = 10_000;
 
 /// How often the state of the whole is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Rows of the loss ledger, and spreads, that wait to be written: more than a bad minute makes.
-const RECORDS: usize = 10_000;
 
 /// How long the last rows of the loss ledger wait for room.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
@@ -133,7 +134,6 @@ pub fn run_with(
     let failure = Failure { first: Mutex::default(), stop };
     let whole = Whole { metrics, stop, since: feed::now(), registry, conn_ids, failure };
     let drops = Drops::new(&whole.registry);
-    let (records, _rows) = newest::<Record>(RECORDS);
     let (lanes, queues): (Vec<_>, Vec<_>) = (0..plan.writers)
         .map(|n| {
             let (queue, events) = newest(plan.queue_capacity);
@@ -143,7 +143,13 @@ pub fn run_with(
     let counters: Vec<_> = lanes.iter().map(|it| it.metrics.clone()).collect();
 
     let (venues, written) = thread::scope(|scope| {
+        // Whoever has records to write is handed a clone.
+        let (records, to_record) = newest::<Record>(RECORDS_MAX);
         let mut writers = Vec::new();
+        let writer = RecordWriter::new(&dataset, &plan.storage, &whole.registry, metrics);
+        let queue = metrics.queue("ledger");
+        let body = move || store::run_records(&to_record, writer, &queue, feed::now);
+        let recorder = whole.spawn(scope, "ledger".to_owned(), body);
         for (n, events) in queues.iter().enumerate() {
             let writer = Writer::new(&dataset, n, &plan.storage, &whole.registry, metrics);
             let (whole, write, queue) = (&whole, &write, &counters[n]);
@@ -166,13 +172,14 @@ pub fn run_with(
             it.http.shutdown();
         }
         let venues: Vec<_> = venues.into_iter().filter_map(joined).collect();
-        let written = writers.into_iter().filter_map(joined).sum();
+        let written: store::Totals = writers.into_iter().filter_map(joined).sum();
         for (events, counter) in queues.iter().zip(&counters) {
             give_up(events, counter, &drops);
         }
         episodes.finish();
-        flush(&ledger);
-        (venues, written)
+        flush(ledger);
+        let recorded = recorder.and_then(joined).unwrap_or_default();
+        (venues, [written, recorded].into_iter().sum())
     });
 
     match whole.failure.first.into_inner() {
@@ -196,8 +203,9 @@ fn give_up(events: &Receiver<Event>, counter: &QueueMetrics, drops: &Drops<'_>) 
     }
 }
 
-/// Sees to it that all that has been declared is on its way to the disk.
-fn flush(ledger: &Ledger) {
+/// Ends the ledger, as soon as all that has been declared is on its way to the disk.
+#[expect(clippy::needless_pass_by_value, reason = "it is the last that can declare anything")]
+fn flush(ledger: Ledger) {
     let until = Instant::now() + FLUSH_MAX;
     while !ledger.retry() && Instant::now() < until {
         thread::park_timeout(Duration::from_millis(1));
