@@ -9,8 +9,9 @@ use std::{
 };
 
 use super::{
+    disk::Disk,
     error::StoreError,
-    file::{JOURNAL, OPEN, create_dirs},
+    file::{JOURNAL, OPEN},
     table::Table,
 };
 
@@ -42,7 +43,7 @@ impl Dataset {
         fs::create_dir_all(dir).map_err(StoreError::during("create", dir))?;
         let journal = dir.join(JOURNAL);
         for folder in Table::ALL.map(Table::name).iter().chain([&JOURNAL]) {
-            create_dirs(dir, &dir.join(folder))?;
+            Disk::default().create_dirs(dir, &dir.join(folder))?;
         }
         let run = run_id();
         let lock = lock(&journal, &run)?;

@@ -14,12 +14,15 @@
 //! - rows given to a [`Writer`] or a [`RecordWriter`] = rows in finished files + rows counted as lost.
 
 mod batch;
+mod checksum;
 mod compression;
 mod dataset;
+mod disk;
 mod error;
 mod file;
 mod lane;
 mod names;
+mod parquet_file;
 mod properties;
 mod record_writer;
 mod records;
@@ -30,8 +33,10 @@ mod writer;
 use std::{path::PathBuf, thread, time::Duration};
 
 pub use self::{
+    checksum::Checksum,
     compression::{Compression, InvalidCompression},
     dataset::Dataset,
+    disk::{Disk, Step, Verdict},
     error::StoreError,
     lane::Totals,
     record_writer::RecordWriter,

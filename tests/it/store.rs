@@ -21,7 +21,7 @@ use spread_aggregator::{
     market::{Channel, Event, Nanos},
     metrics::Metrics,
     registry::Registry,
-    store::{self, Compression, Dataset, Settings, Totals, Writer, schema},
+    store::{self, Checksum, Compression, Dataset, Settings, Totals, Writer, schema},
 };
 use tempfile::TempDir;
 
@@ -163,6 +163,30 @@ fn a_file_says_what_it_is() {
         ("ts_recv_last", "1795435209000000"),
     ] {
         assert_eq!(get(key).as_deref(), Some(value), "{key}");
+    }
+}
+
+#[test]
+fn no_byte_of_a_file_changes_unnoticed() {
+    let fixture = Fixture::new();
+    let dataset = fixture.dataset();
+    let mut writer = fixture.writer(&dataset);
+    writer.append(&mut events(Channel::Trades, NOON, 20), NOON);
+    assert_eq!(writer.finish(NOON).files, 1);
+    let [path] = &files(&fixture.path().join("trades"))[..] else { panic!("one file") };
+    let checksum = Checksum::of(path).expect("a whole file");
+    assert_eq!(checksum.stored, Some(checksum.computed));
+    let whole = fs::read(path).expect("a file");
+    for at in 0..whole.len() {
+        let mut changed = whole.clone();
+        changed[at] ^= 1 << (at % 8);
+        fs::write(path, &changed).expect("a writable file");
+        let seen = Checksum::of(path).map_or(true, |it| it.stored != Some(it.computed));
+        assert!(seen, "byte {at} of {}", whole.len());
+    }
+    for cut in 0..whole.len() {
+        fs::write(path, &whole[..cut]).expect("a writable file");
+        assert!(Checksum::of(path).map_or(true, |it| it.stored != Some(it.computed)), "{cut}");
     }
 }
 
