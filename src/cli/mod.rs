@@ -2,6 +2,7 @@
 
 mod decode;
 mod demo;
+mod gaps;
 mod run;
 mod signals;
 mod simulate;
@@ -58,6 +59,8 @@ enum Command {
     Decode(decode::Options),
     /// Serve the simulated exchanges, for load and fault tests.
     Simulate(simulate::Options),
+    /// Print the loss ledger, and how much of each day is covered.
+    Gaps(gaps::Options),
 }
 
 /// Which venue a command is about.
@@ -117,6 +120,7 @@ impl Cli {
             Command::Validate(it) => validate::run(&it),
             Command::Symbols(it) => symbols::run(&it),
             Command::Decode(it) => decode::run(&it),
+            Command::Gaps(it) => gaps::run(&it),
         };
         let (code, err) = match done {
             Ok(()) => return ExitCode::SUCCESS,

@@ -16,14 +16,17 @@
 mod batch;
 mod checksum;
 mod compression;
+mod coverage;
 mod dataset;
 mod disk;
 mod error;
 mod file;
+mod gaps;
 mod lane;
 mod names;
 mod parquet_file;
 mod properties;
+mod read;
 mod record_writer;
 mod records;
 mod schema;
@@ -35,9 +38,11 @@ use std::{path::PathBuf, thread, time::Duration};
 pub use self::{
     checksum::Checksum,
     compression::{Compression, InvalidCompression},
+    coverage::{CoverageRow, coverage},
     dataset::Dataset,
     disk::{Disk, Step, Verdict},
     error::StoreError,
+    gaps::{GapRow, Wanted, ledger},
     lane::Totals,
     record_writer::RecordWriter,
     schema::schema,

@@ -5,6 +5,7 @@
 mod config;
 mod corpus;
 mod decode;
+mod gaps;
 mod garbage;
 mod handed_out;
 mod ledger;
