@@ -17,6 +17,7 @@ mod recent;
 pub mod roster;
 mod sequences;
 pub mod session;
+pub mod shard;
 pub mod sinks;
 mod socket;
 mod subscriptions;

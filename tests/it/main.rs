@@ -11,6 +11,7 @@ mod handed_out;
 mod ledger;
 mod pipeline;
 mod process;
+mod shards;
 mod simulator;
 mod store;
 mod support;
