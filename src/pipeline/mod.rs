@@ -167,7 +167,10 @@ pub fn run_with(
         // From here on the connections own the only senders.
         drop(sinks);
         let mut episodes = DropEpisodes::new(&drops, &ledger);
-        whole.watch(&counters, &mut episodes, &ledger);
+        let mut watched: Vec<_> =
+            (0..).zip(&counters).map(|(n, it)| (format!("writer-{n}"), it.clone())).collect();
+        watched.push(("ledger".to_owned(), metrics.queue("ledger")));
+        whole.watch(&watched, &mut episodes, &ledger);
         for it in &clients {
             it.http.shutdown();
         }
@@ -264,7 +267,12 @@ impl Whole<'_> {
     }
 
     /// Looks at the state of the whole until it is to stop.
-    fn watch(&self, queues: &[QueueMetrics], drops: &mut DropEpisodes<'_>, ledger: &Ledger) {
+    fn watch(
+        &self,
+        queues: &[(String, QueueMetrics)],
+        drops: &mut DropEpisodes<'_>,
+        ledger: &Ledger,
+    ) {
         let mut episodes: Vec<_> = queues.iter().map(|_| Episode::default()).collect();
         while !self.stop.wait(LOOK_EVERY) {
             self.look(queues, &mut episodes);
@@ -274,12 +282,12 @@ impl Whole<'_> {
         self.look(queues, &mut episodes);
     }
 
-    fn look(&self, queues: &[QueueMetrics], episodes: &mut [Episode]) {
+    fn look(&self, queues: &[(String, QueueMetrics)], episodes: &mut [Episode]) {
         let known = self.registry.len();
         self.metrics.instruments.set(i64::try_from(known).unwrap_or(i64::MAX));
-        for (n, (queue, episode)) in queues.iter().zip(episodes).enumerate() {
+        for ((name, queue), episode) in queues.iter().zip(episodes) {
             if let Some(line) = episode.look(queue.dropped.get()) {
-                log::warn!("queue writer-{n}: {line}");
+                log::warn!("queue {name}: {line}");
             }
         }
     }
