@@ -113,7 +113,7 @@ impl<'a> Connection<'a> {
 
     /// Does what is due at the beginning: the first request goes out.
     pub(super) fn start(&mut self, past: &mut Past<'_>) -> Result<(), Disconnect> {
-        past.losses.carry(&self.feed.assignment.instruments(), socket::now());
+        past.losses.opened(&self.feed.assignment.instruments(), socket::now());
         self.tick(self.ticked, past)
     }
 

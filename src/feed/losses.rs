@@ -32,11 +32,19 @@ impl Losses {
     pub(super) fn connecting(&mut self) {
         self.outage.down |= self.outage.tried;
         self.outage.tried = true;
+        self.outage.open = false;
+    }
+
+    /// A connection has been made, which carries these.
+    pub(super) fn opened(&mut self, instruments: &[Known], now: Nanos) {
+        self.outage.open = true;
+        self.carry(instruments, now);
     }
 
     /// No connection is up, and not because the program stops.
     pub fn down(&mut self) {
         self.outage.down = true;
+        self.outage.open = false;
     }
 
     /// `conn` has ended before the one that is to take over from it had subscribed to everything.
@@ -75,15 +83,13 @@ impl Losses {
             sequences.keep(instruments.iter().map(|(id, _)| *id));
         }
         if instruments.is_empty() {
-            self.outage = Outage::new(now, false);
+            self.outage = Outage { open: self.outage.open, ..Outage::new(now, false) };
         }
     }
 
-    /// Declares the rest, when the program stops. What `instruments` are carried is to be told once
-    /// more: without any, nothing is missing.
+    /// Declares the rest, when the program stops. Without any `instruments`, nothing is missing.
     pub fn finish(&mut self, instruments: &[Known], now: Nanos) {
-        self.carry(instruments, now);
-        if self.outage.down {
+        if !instruments.is_empty() && (self.outage.down || !self.outage.open) {
             self.declare_outage(now);
         }
         if let Some(sequences) = &mut self.sequences {
@@ -114,13 +120,17 @@ struct Outage {
     last: Nanos,
     /// What it came over.
     conn: Option<ConnId>,
+    /// Whether a connection has been tried.
     tried: bool,
+    /// Whether it is known already that there is something to declare.
     down: bool,
+    /// Whether there is a connection, from which data may come any time.
+    open: bool,
 }
 
 impl Outage {
     fn new(since: Nanos, down: bool) -> Self {
-        Self { last: since, conn: None, tried: false, down }
+        Self { last: since, conn: None, tried: false, down, open: false }
     }
 }
 
@@ -178,6 +188,7 @@ mod tests {
     fn an_outage_is_one_row_whatever_is_tried_meanwhile() {
         let (mut it, records) = losses(false);
         it.connecting();
+        it.opened(&known(), Nanos(105));
         for ts_recv in [110, 120, 130] {
             it.data(ConnId(4), Nanos(ts_recv));
         }
@@ -185,6 +196,7 @@ mod tests {
             it.down();
             it.connecting();
         }
+        it.opened(&known(), Nanos(180));
         it.data(ConnId(8), Nanos(190));
         it.data(ConnId(8), Nanos(195));
         it.finish(&known(), Nanos(200));
@@ -195,6 +207,7 @@ mod tests {
     fn a_connection_that_comes_up_at_once_and_stays_up_has_lost_nothing() {
         let (mut it, records) = losses(false);
         it.connecting();
+        it.opened(&known(), Nanos(103));
         it.finish(&known(), Nanos(105));
         it.data(ConnId(4), Nanos(110));
         it.finish(&known(), Nanos(200));
@@ -222,13 +235,15 @@ mod tests {
         it.data(ConnId(4), Nanos(110));
         it.down();
         it.finish(&known(), Nanos(200));
-        // One that has not even delivered.
+        // One that has not even been made, and one whose turn has not come.
         let (mut other, others) = losses(false);
         other.connecting();
-        other.down();
         other.finish(&known(), Nanos(200));
+        let (mut third, thirds) = losses(false);
+        third.finish(&known(), Nanos(200));
         assert_eq!(outages(&records), [(110, 200, Some(4))]);
         assert_eq!(outages(&others), [(100, 200, None)]);
+        assert_eq!(outages(&thirds), [(100, 200, None)]);
     }
 
     #[test]
@@ -286,7 +301,7 @@ mod tests {
         it.trade(&trade(70, 4, 110));
         it.down();
         it.connecting();
-        it.carry(&known(), Nanos(150));
+        it.opened(&known(), Nanos(150));
         it.data(ConnId(5), Nanos(160));
         it.trade(&trade(75, 5, 160));
         it.finish(&known(), Nanos(200));

@@ -83,9 +83,7 @@ impl<'s> Collector<'s> {
         let venue = self.venue.protocol.venue;
         let mut late = false;
         let Some(found) = self.discover(&mut late) else {
-            if late {
-                self.declare_never_read();
-            }
+            self.declare_never_read();
             return Connected { venue, instruments: 0, connections: 0 };
         };
         let listed = found.listed.len();

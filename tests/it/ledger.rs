@@ -276,6 +276,10 @@ fn a_run_without_a_fault_leaves_an_empty_ledger() {
     let dir = tempfile::tempdir().unwrap();
     let mut setting = setting(&[BINANCE, BINANCE_PERP, BYBIT, OKX]);
     setting.options.trade_share = 0.5;
-    let gaps = ledger(setting, dir.path(), |world| world.until_all_deliver(1_000));
+    let gaps = ledger(setting, dir.path(), |world| {
+        world.until_all_deliver(1_000);
+        let trades = world.venue(BINANCE_PERP).trades;
+        eventually("the second connection delivers", || 100 < trades.get());
+    });
     assert_eq!(gaps, []);
 }

@@ -186,6 +186,8 @@ fn promise_4_a_panic_in_a_feed_is_counted_and_the_others_never_notice() {
         let panics = || world.venue(BYBIT).reconnects(ReconnectReason::Panic);
         eventually("the feed panics", || 0 < panics());
         world.until_all_deliver(300);
+        let trades = world.venue(BINANCE).trades;
+        eventually("all connections are up", || 0 < trades.get());
         assert_eq!(panics(), 1);
         for venue in [BINANCE, OKX] {
             for &reason in ReconnectReason::ALL {
