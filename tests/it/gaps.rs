@@ -78,18 +78,18 @@ fn write(dir: &Path, registry: &Registry, events: Vec<Event>, gaps: Vec<Gap>) {
 }
 
 /// Two runs: one from 0 s to 100 s, and one from 150 s to 200 s, with a row of BTC and one of ETH
-/// every 10 s.
+/// every 10 s; what one calls connection 1 is 2 to the other.
 fn dataset(dir: &Path) {
     let registry = registry();
-    let both = |second| {
-        let btc = [quote(BTC, 1, second), trade(BTC, 1, second)];
-        let eth = [quote(ETH, 2, second), trade(ETH, 2, second)];
+    let both = |second, [one, other]: [u32; 2]| {
+        let btc = [quote(BTC, one, second), trade(BTC, one, second)];
+        let eth = [quote(ETH, other, second), trade(ETH, other, second)];
         btc.into_iter().chain(if 20 <= second { eth.to_vec() } else { Vec::new() })
     };
     write(
         dir,
         &registry,
-        (0..=10).flat_map(|it| both(it * 10)).collect(),
+        (0..=10).flat_map(|it| both(it * 10, [1, 2])).collect(),
         vec![
             // Of BTC alone, since only BTC came over that connection.
             Gap { conn: Some(ConnId(1)), ..gap(10, 30, GapReason::Disconnect) },
@@ -108,7 +108,7 @@ fn dataset(dir: &Path) {
             },
         ],
     );
-    let later = (15..=20).flat_map(|it| both(it * 10)).collect();
+    let later = (15..=20).flat_map(|it| both(it * 10, [2, 1])).collect();
     // A connection that nobody has heard of is one of all.
     let unheard = Gap { conn: Some(ConnId(9)), ..gap(170, 175, GapReason::Disconnect) };
     write(dir, &registry, later, vec![unheard]);
