@@ -1,23 +1,25 @@
 //! `gaps`: the ledger and what is covered, as a user sees them.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, thread};
 
 use serde_json::{Value, json};
 use spread_aggregator::{
     market::{
-        Channel, ConnId, Event, Gap, GapReason, InstrumentId, Level, Nanos, Quote, Record, Side,
-        Trade, TradeId,
+        Channel, ConnId, Event, Exchange, Gap, GapReason, InstrumentId, Level, Market, Nanos,
+        Quote, Record, Side, Trade, TradeId, Venue,
     },
     metrics::Metrics,
     registry::Registry,
+    simulator::{Fault, Options, Simulator},
+    stop::Stop,
     store::{self, Compression, Dataset, RecordWriter, Settings, Wanted, Writer},
 };
 
 use super::support::{
-    child::{Exchanges, Process},
+    child::Process,
     events::{NOON, SECOND, registry},
     rows::files,
-    world::eventually,
+    world::{self, RequestOnDrop, eventually},
 };
 
 /// Ids of the registry: BTC-USDT and ETH-USDT at Binance spot.
@@ -239,24 +241,40 @@ fn no_file_makes_its_reader_panic() {
 #[test]
 fn a_collector_declares_what_it_has_missed_and_gaps_shows_it() {
     let dir = tempfile::tempdir().unwrap();
-    let exchanges = Exchanges::start(&["--rate", "5000", "--fault", "drop@okx-perp:after=2s"]);
-    let config = exchanges.config(dir.path(), "", "");
-    let collector = Process::start(&["run", "-c", &config]);
-    collector.until_says("feed-okx-perp-0: ");
-    let before = exchanges.sent("frames");
-    eventually("data flows again", || {
-        exchanges.sent("open") == 7 && before + 10_000 < exchanges.sent("frames")
+    let okx = Venue::new(Exchange::Okx, Market::Perp);
+    let venues = [okx, Venue::new(Exchange::Bybit, Market::Spot)];
+    let options = Options { venues: venues.to_vec(), rate: 5_000.0, ..Options::default() };
+    let simulator = Simulator::bind(options).unwrap();
+    let closing_time = Stop::default();
+    thread::scope(|scope| {
+        let _closing = RequestOnDrop(&closing_time);
+        scope.spawn(|| simulator.serve(&closing_time));
+        let config = dir.path().join("config.toml");
+        let text = world::config(&simulator, &venues, &dir.path().join("data"), "", "");
+        fs::write(&config, text).unwrap();
+        let collector = Process::start(&["run", "-c", config.to_str().unwrap()]);
+        let data_flows = || {
+            for venue in venues {
+                eventually("all are connected", || simulator.sent(venue).open == 1);
+                let before = simulator.sent(venue).frames;
+                eventually("data flows", || before + 2_000 < simulator.sent(venue).frames);
+            }
+        };
+        data_flows();
+        simulator.inject(okx, Fault::Drop);
+        collector.until_says("feed-okx-perp-0: ");
+        data_flows();
+        collector.signal("TERM");
+        let (status, summary) = collector.end();
+        assert_eq!(status.code(), Some(0), "{summary}");
     });
-    collector.signal("TERM");
-    let (status, summary) = collector.end();
-    assert_eq!(status.code(), Some(0), "{summary}");
     let lines = lines(&[dir.path().join("data").to_str().unwrap()]);
     let gaps: Vec<_> = lines.iter().filter(|it| it["type"] == "gap").collect();
     assert_eq!(gaps.len(), 1, "{gaps:#?}");
     let gap = |key: &str| gaps[0][key].as_str().unwrap_or_default();
     assert_eq!((gap("exchange"), gap("market"), gap("reason")), ("okx", "perp", "disconnect"));
     let covered: Vec<_> = lines.iter().filter(|it| it["type"] == "coverage").collect();
-    assert!(100 < covered.len(), "{}", covered.len());
+    assert!(50 < covered.len(), "{}", covered.len());
     for it in covered {
         let hit = it["exchange"] == "okx" && it["market"] == "perp";
         for channel in ["quotes", "trades"] {
