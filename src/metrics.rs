@@ -16,7 +16,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::market::{Channel, Venue};
+use crate::market::{Channel, GapReason, Venue};
 
 /// What a metric is of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -37,6 +37,13 @@ struct ReasonLabels {
     exchange: &'static str,
     market: &'static str,
     reason: ReconnectReason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GapLabels {
+    exchange: &'static str,
+    market: &'static str,
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -145,6 +152,7 @@ pub struct Metrics {
     files_written: Family<FileLabels, Counter>,
     write_errors: Counter,
     journal: JournalMetrics,
+    gaps: GapMetrics,
     /// Instruments in the registry.
     pub instruments: Gauge,
 }
@@ -206,6 +214,19 @@ pub struct JournalMetrics {
     pub bytes: Gauge,
 }
 
+/// The rows of the loss ledger.
+#[derive(Clone, Debug, Default)]
+pub struct GapMetrics(Family<GapLabels, Counter>);
+
+impl GapMetrics {
+    /// How many there are of `venue` for `reason`.
+    #[must_use]
+    pub fn of(&self, venue: Venue, reason: GapReason) -> Counter {
+        let (exchange, market) = (venue.exchange.name(), venue.market.name());
+        self.0.get_or_create_owned(&GapLabels { exchange, market, reason: reason.name() })
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -239,6 +260,7 @@ impl Metrics {
                 flush: Histogram::new(exponential_buckets(0.000_5, 2.0, 16)),
                 bytes: Gauge::default(),
             },
+            gaps: GapMetrics::default(),
             instruments: Gauge::default(),
         };
         it.register();
@@ -273,6 +295,8 @@ impl Metrics {
         to.register("journal_flush_seconds", help, self.journal.flush.clone());
         let help = "Bytes in journals, of rows that are in no finished file yet";
         to.register("journal_bytes", help, self.journal.bytes.clone());
+        let help = "Losses declared in the ledger, by reason";
+        to.register("gaps", help, self.gaps.0.clone());
         to.register("instruments", "Instruments in the registry", self.instruments.clone());
     }
 
@@ -285,6 +309,10 @@ impl Metrics {
             let labels = ChannelLabels { exchange, market, channel: channel.name() };
             self.events.get_or_create_owned(&labels)
         };
+        // There from the start, so that the first loss is an increase.
+        for reason in GapReason::ALL {
+            drop(self.gaps.of(venue, reason));
+        }
         VenueMetrics {
             venue,
             reconnects: self.reconnects.clone(),
@@ -309,6 +337,12 @@ impl Metrics {
             depth: self.queue_depth.get_or_create_owned(&labels),
             age: self.queue_age.get_or_create_owned(&labels),
         }
+    }
+
+    /// The counters of the loss ledger.
+    #[must_use]
+    pub fn gaps(&self) -> GapMetrics {
+        self.gaps.clone()
     }
 
     /// The handles of the files of one channel.
@@ -382,12 +416,16 @@ mod tests {
         venue.reconnected(ReconnectReason::Mute);
         venue.subscriptions(SubscriptionState::Delivering).set(7);
         metrics.queue("writer-0").dropped.inc_by(5);
+        let okx = Venue::new(Exchange::Okx, Market::Perp);
+        metrics.gaps().of(okx, GapReason::Disconnect).inc_by(2);
         metrics.files(Channel::Trades).rows.inc_by(9);
         let page = metrics.page();
         for line in [
             "spread_aggregator_messages_received_total{exchange=\"okx\",market=\"perp\"} 3",
             "spread_aggregator_reconnects_total{exchange=\"okx\",market=\"perp\",reason=\"mute\"} 1",
             "spread_aggregator_subscriptions{exchange=\"okx\",market=\"perp\",state=\"delivering\"} 7",
+            "spread_aggregator_gaps_total{exchange=\"okx\",market=\"perp\",reason=\"disconnect\"} 2",
+            "spread_aggregator_gaps_total{exchange=\"okx\",market=\"perp\",reason=\"crash\"} 0",
             "spread_aggregator_queue_dropped_total{queue=\"writer-0\"} 5",
             "spread_aggregator_rows_written_total{channel=\"trades\"} 9",
         ] {

@@ -3,6 +3,7 @@
 mod compact;
 mod decode;
 mod demo;
+mod gaps;
 mod recover;
 mod run;
 mod signals;
@@ -67,6 +68,8 @@ enum Command {
     Recover(recover::Options),
     /// Serve the simulated exchanges, for load and fault tests.
     Simulate(simulate::Options),
+    /// Print the loss ledger, and how much of each day is covered.
+    Gaps(gaps::Options),
 }
 
 /// Which venue a command is about.
@@ -129,6 +132,7 @@ impl Cli {
             Command::Compact(it) => compact::run(&it),
             Command::Verify(it) => verify::run(&it),
             Command::Recover(it) => recover::run(&it),
+            Command::Gaps(it) => gaps::run(&it),
         };
         let (code, err) = match done {
             Ok(()) => return ExitCode::SUCCESS,

@@ -13,6 +13,7 @@ use crate::{
     feed::{
         discovery::discover,
         plan::{connections, plan as plan_connections},
+        shard::Shard,
     },
 };
 
@@ -39,7 +40,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     for venue in &plan.venues {
         let (symbols, exact) = match options.online.then(|| listed(venue)) {
             None if venue.filter.symbols.is_empty() => (venue.filter.max_symbols, false),
-            None => (venue.filter.symbols.len(), true),
+            None => (venue.filter.symbols.len(), plan.shard == Shard::WHOLE),
             Some(Ok(symbols)) => (symbols, true),
             Some(Err(err)) => {
                 failed.push(format!("{}: {err:#}", venue.protocol.venue));
@@ -87,5 +88,9 @@ fn totals(plan: &Plan, threads: usize, out: &mut impl Write) -> io::Result<()> {
         plan.queue_capacity,
         plan.storage.dir.display(),
         plan.storage.compression
-    )
+    )?;
+    if plan.shard != Shard::WHOLE {
+        writeln!(out, "this host takes shard {} of the symbols", plan.shard)?;
+    }
+    Ok(())
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     exchange::{self, Protocol},
-    feed::{discovery::Filter, session::Patience},
+    feed::{discovery::Filter, session::Patience, shard::Shard},
     market::{Channel, Exchange, Market, UnknownName, Venue},
     store,
 };
@@ -43,11 +43,13 @@ pub(super) fn plan(it: &written::Written, beside: &Path) -> Result<Plan, Problem
     check.not_zero("spreads.max_quote_age", it.spreads.max_quote_age);
     check.finite("spreads.min_net_bps", it.spreads.min_net_bps);
     check.defaults(&it.defaults);
-    let venues = check.venues(it, beside);
+    let shard = check.shard(&it.storage.shard);
+    let venues = check.venues(it, shard, beside);
     match storage {
         Some(storage) if check.problems.is_empty() => Ok(Plan {
             storage,
             writers: it.storage.threads.0,
+            shard,
             queue_capacity: it.queues.capacity.0,
             venues,
         }),
@@ -123,6 +125,13 @@ impl Check {
         }
     }
 
+    fn shard(&mut self, written: &str) -> Shard {
+        written.parse().unwrap_or_else(|err| {
+            self.problem("storage.shard", err);
+            Shard::WHOLE
+        })
+    }
+
     fn live(&mut self, it: &written::Live) {
         // Switched off, it may say what it likes.
         if !it.enabled {
@@ -166,7 +175,7 @@ impl Check {
         }
     }
 
-    fn venues(&mut self, it: &written::Written, beside: &Path) -> Vec<VenuePlan> {
+    fn venues(&mut self, it: &written::Written, shard: Shard, beside: &Path) -> Vec<VenuePlan> {
         let mut seen = HashSet::new();
         let mut venues = Vec::new();
         for (n, exchange) in it.exchange.iter().enumerate() {
@@ -176,7 +185,8 @@ impl Check {
                 let venue = protocol.venue;
                 self.problem(&at, format_args!("{venue} is there twice; merge the two"));
             }
-            let plan = self.venue(&at, protocol, exchange, &it.defaults, beside);
+            let mut plan = self.venue(&at, protocol, exchange, &it.defaults, beside);
+            plan.filter.shard = shard;
             if exchange.enabled {
                 venues.push(plan);
             }
@@ -281,6 +291,7 @@ impl Check {
             min_quote_volume: min_quote_volume.0,
             max_quote_volume: max_quote_volume.0,
             max_symbols: it.max_symbols.0,
+            shard: Shard::WHOLE,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::{
         discovery::Filter,
         http::{CertificateError, Client},
         session::Patience,
+        shard::Shard,
     },
     market::Channel,
     store,
@@ -29,6 +30,8 @@ pub struct Plan {
     pub storage: store::Settings,
     /// Writer threads; at least one.
     pub writers: usize,
+    /// Which of all instruments are this host's.
+    pub shard: Shard,
     /// Events each consumer's queue holds; at least one.
     pub queue_capacity: usize,
     /// The venues to collect from; at least one, each once.

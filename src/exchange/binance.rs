@@ -33,7 +33,9 @@ pub(super) const SPOT: Protocol = Protocol {
         // 24 hours.
         lifetime: Some(Duration::from_hours(23)),
     },
-    quirks: Quirks::NONE,
+    // Those of `aggTrade` are too, as it leaves out what was not matched by the book; those of
+    // `trade` on the futures are not.
+    quirks: Quirks { consecutive_trade_ids: true, ..Quirks::NONE },
 };
 
 pub(super) const PERP: Protocol = Protocol {

@@ -173,6 +173,12 @@ impl Inbox {
         self.by_symbol.get(symbol).copied()
     }
 
+    /// The instrument at `place`.
+    #[must_use]
+    pub fn instrument(&self, place: usize) -> InstrumentId {
+        self.entries[place].instrument
+    }
+
     /// How `channel` of the instrument at `place` has delivered so far, if it has.
     #[must_use]
     pub fn seen(&self, place: usize, channel: Channel) -> Option<Seen> {

@@ -188,12 +188,16 @@ pub struct Limits {
 /// Departures from the common case: text frames, a server that waits for the first request and
 /// answers WebSocket pings, and an HTTP interface that wants to know nothing about its caller.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Quirks {
     /// What the client must send at least this often, for venues that want more than WebSocket
     /// pings.
     pub ping: Option<Ping>,
     /// Whether trades come more than once, on subscribe or later.
     pub repeats_trades: bool,
+    /// Whether the ids of an instrument's trades are numbers without gaps, also where some trades
+    /// are not passed on: a number left out is a trade that was missed.
+    pub consecutive_trade_ids: bool,
     /// Whether nothing may be sent before the venue's [`Notice::Welcome`].
     pub greeting: bool,
     /// Reads one binary frame.
@@ -218,6 +222,7 @@ impl Quirks {
     pub const NONE: Quirks = Quirks {
         ping: None,
         repeats_trades: false,
+        consecutive_trade_ids: false,
         greeting: false,
         decode_binary: |_, _| Err(DecodeError::Value("a binary frame")),
         headers: &[],

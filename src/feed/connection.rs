@@ -10,7 +10,7 @@ use tungstenite::Message;
 use super::{
     Feed, Shared,
     disconnect::Disconnect,
-    handover::Filter,
+    handover::Past,
     session::{Outgoing, Session},
     socket::{self, Socket},
 };
@@ -28,6 +28,7 @@ const COUNT_STATES_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Connection<'a> {
     feed: &'a Feed,
     shared: &'a Shared<'a>,
+    pub(super) conn: ConnId,
     socket: Socket,
     pub(super) session: Session,
     /// Of the assignment that the session has.
@@ -72,6 +73,7 @@ impl<'a> Connection<'a> {
         Ok(Self {
             feed,
             shared,
+            conn,
             socket,
             session,
             version,
@@ -92,7 +94,7 @@ impl<'a> Connection<'a> {
     ///
     /// # Errors
     /// When the connection has ended or has to.
-    pub(super) fn step(&mut self, filter: &mut Filter) -> Result<(), Disconnect> {
+    pub(super) fn step(&mut self, past: &mut Past<'_>) -> Result<(), Disconnect> {
         let message = self.socket.read()?;
         // One message of many in a read: the clock has nothing new to say.
         let same_read = message.is_some() && self.socket.bytes() == self.read;
@@ -100,18 +102,19 @@ impl<'a> Connection<'a> {
         let now = if same_read { self.ticked } else { Instant::now() };
         let quiet = message.is_none();
         if let Some(message) = message {
-            self.on_message(&message, now, filter)?;
+            self.on_message(&message, now, past)?;
         }
         if quiet || TICK < now - self.ticked {
             self.ticked = now;
-            self.tick(now)?;
+            self.tick(now, past)?;
         }
         Ok(())
     }
 
     /// Does what is due at the beginning: the first request goes out.
-    pub(super) fn start(&mut self) -> Result<(), Disconnect> {
-        self.tick(self.ticked)
+    pub(super) fn start(&mut self, past: &mut Past<'_>) -> Result<(), Disconnect> {
+        past.losses.opened(&self.feed.assignment.instruments(), socket::now());
+        self.tick(self.ticked, past)
     }
 
     /// Makes steps wait for no longer than `patience`.
@@ -140,7 +143,7 @@ impl<'a> Connection<'a> {
         &mut self,
         message: &Message,
         now: Instant,
-        filter: &mut Filter,
+        past: &mut Past<'_>,
     ) -> Result<(), Disconnect> {
         self.tally.messages += 1;
         let ts_recv = self.socket.ts_recv();
@@ -155,11 +158,17 @@ impl<'a> Connection<'a> {
             Message::Frame(_) => {}
         }
         let events = self.session.events();
-        self.tally.repeated += filter.drop_repeated(events);
+        if !events.is_empty() {
+            past.losses.data(self.conn, ts_recv);
+        }
+        self.tally.repeated += past.filter.drop_repeated(events);
         for event in &*events {
             match event {
                 Event::Quote(_) => self.tally.quotes += 1,
-                Event::Trade(_) => self.tally.trades += 1,
+                Event::Trade(trade) => {
+                    self.tally.trades += 1;
+                    past.losses.trade(trade);
+                }
             }
         }
         self.shared.sinks.send(events, &mut self.scratch);
@@ -176,7 +185,7 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    fn tick(&mut self, now: Instant) -> Result<(), Disconnect> {
+    fn tick(&mut self, now: Instant, past: &mut Past<'_>) -> Result<(), Disconnect> {
         self.count();
         if self.next_states_at <= now {
             self.next_states_at = now + COUNT_STATES_EVERY;
@@ -190,8 +199,12 @@ impl<'a> Connection<'a> {
             let (version, instruments) = self.feed.assignment.get();
             self.version = version;
             self.session.assign(&instruments, &self.feed.channels);
+            past.losses.carry(&instruments, socket::now());
         }
-        self.session.tick(now, socket::now())?;
+        let time = socket::now();
+        past.losses.tick(time);
+        self.declare_gaps();
+        self.session.tick(now, time)?;
         self.send()?;
         for it in self.session.reports() {
             log::warn!("{}: {} {}", self.feed.name, it.topic, it.what);
@@ -199,6 +212,12 @@ impl<'a> Connection<'a> {
         let idle = self.session.idle(now).min(self.patience);
         self.socket.set_patience(idle).map_err(tungstenite::Error::Io)?;
         Ok(())
+    }
+
+    fn declare_gaps(&mut self) {
+        for gap in self.session.gaps().drain(..) {
+            self.shared.ledger.declare(gap);
+        }
     }
 
     fn count(&mut self) {
@@ -231,8 +250,11 @@ impl<'a> Connection<'a> {
 }
 
 impl Drop for Connection<'_> {
-    /// Whatever ends a connection, a panic too, it takes back all that it has added to.
+    /// Whatever ends a connection, a panic too, it takes back all that it has added to, and says what
+    /// it has missed.
     fn drop(&mut self) {
+        self.session.end(self.shared.stop.requested().then(socket::now));
+        self.declare_gaps();
         self.count();
         self.report_states([0; SubscriptionState::ALL.len()]);
         self.shared.metrics.connections.dec();

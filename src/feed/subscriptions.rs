@@ -130,22 +130,27 @@ impl Subscriptions {
         self.to_ask.extend(requests.map(|it| (Op::Unsubscribe, it)));
     }
 
-    /// Asks anew, alone, for a topic that was active and has gone mute: now and then one, since a
-    /// venue counts requests.
-    pub(super) fn resubscribe(&mut self, now: Instant, is_stale: impl Fn(usize, Channel) -> bool) {
+    /// Asks anew, alone, for a topic that was active and has gone mute, and returns it: now and then
+    /// one, since a venue counts requests.
+    pub(super) fn resubscribe(
+        &mut self,
+        now: Instant,
+        is_stale: impl Fn(usize, Channel) -> bool,
+    ) -> Option<(usize, Channel)> {
         if now < self.next_resubscribe_at {
-            return;
+            return None;
         }
         let rested = |it: &Subscription| it.resubscribed.is_none_or(|at| at + LATE_RETRY <= now);
         let stale = |it: &Subscription| {
             it.state == State::Acknowledged && rested(it) && is_stale(it.place, it.channel)
         };
-        let Some(topic) = self.topics.iter().position(stale) else { return };
+        let topic = self.topics.iter().position(stale)?;
         self.next_resubscribe_at = now + RESUBSCRIBE_EVERY;
         self.topics[topic].resubscribed = Some(now);
         self.to_ask.push_back((Op::Unsubscribe, vec![topic]));
         self.to_ask.push_back((Op::Subscribe, vec![topic]));
         self.report(topic, "has gone mute; asked for again");
+        Some((self.topics[topic].place, self.topics[topic].channel))
     }
 
     /// What the operator should hear of, since the last call.

@@ -5,6 +5,7 @@
 //! writers drain them. The ledger ends when all who have a record to write have, and then the sealer
 //! closes all files. All threads are named, scoped and joined.
 
+mod drops;
 mod episode;
 mod venue;
 
@@ -20,18 +21,21 @@ use std::{
 use parking_lot::Mutex;
 
 use self::{
+    drops::DropEpisodes,
     episode::Episode,
     venue::{Clients, Collector},
 };
 use crate::{
-    channel::{Receiver, Sender, Sent, newest},
+    channel::{Received, Receiver, newest},
     config::Plan,
     feed::{
         self,
+        drops::Drops,
         http::CertificateError,
         sinks::{Lane, Sinks},
     },
-    market::{Event, Record, Venue},
+    ledger::Ledger,
+    market::{Event, Nanos, Record, Venue},
     metrics::{Metrics, QueueMetrics},
     registry::Registry,
     stop::Stop,
@@ -46,6 +50,9 @@ const RECOVER_EVERY: Duration = Duration::from_mins(1);
 
 /// How often the state of the whole is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the last rows of the loss ledger wait for room.
+const FLUSH_MAX: Duration = Duration::from_secs(1);
 
 /// Why the pipeline could not run, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +136,8 @@ pub fn run_with(
     let registry = Registry::default();
     let conn_ids = AtomicU32::new(0);
     let failure = Failure { first: Mutex::default(), stop };
-    let whole = Whole { metrics, stop, registry, conn_ids, failure };
+    let whole = Whole { metrics, stop, since: feed::now(), registry, conn_ids, failure };
+    let drops = Drops::new(&whole.registry);
     let (lanes, queues): (Vec<_>, Vec<_>) = (0..plan.writers)
         .map(|n| {
             let (queue, events) = newest(plan.queue_capacity);
@@ -151,37 +159,47 @@ pub fn run_with(
         let writer = RecordWriter::new(&dataset, &plan.storage, &whole.registry, metrics);
         let queue = metrics.queue("ledger");
         let body = move || store::run_records(&to_record, writer, &queue, feed::now);
-        let ledger = whole.spawn(scope, "ledger".to_owned(), body);
+        let recorder = whole.spawn(scope, "ledger".to_owned(), body);
+        let ledger = Ledger::new(records, metrics);
         let mut writers = Vec::new();
-        for (n, events) in queues.into_iter().enumerate() {
-            let (records, queue) = (records.clone(), metrics.queue("ledger"));
+        for (n, events) in queues.iter().enumerate() {
+            let ledger = ledger.clone();
             let writer = Writer::new(&dataset, n, &plan.storage, &whole.registry, metrics)
-                .declaring(move |gap| declare(Record::Gap(gap), &records, &queue));
+                .declaring(move |gap| ledger.declare(gap));
             let (whole, write, queue) = (&whole, &write, &counters[n]);
-            let body = move || write(&events, writer, queue);
+            let body = move || write(events, writer, queue);
             writers.extend(whole.spawn(scope, format!("writer-{n}"), body));
         }
-        let sinks = Sinks::new(lanes, Vec::new());
+        let sinks = Sinks::new(lanes, Vec::new(), &drops);
         let mut venues = Vec::new();
         for (venue, clients) in plan.venues.iter().zip(&clients) {
-            let (whole, sinks) = (&whole, sinks.clone());
-            let body = move || Collector::new(whole, venue, clients, sinks).run(scope);
+            let (whole, sinks, ledger) = (&whole, sinks.clone(), ledger.clone());
+            let body = move || Collector::new(whole, venue, clients, sinks, ledger).run(scope);
             venues.extend(whole.spawn(scope, format!("venue-{}", venue.protocol.venue), body));
         }
         // From here on the connections own the only senders.
-        drop((sinks, records));
-        whole.watch(&counters);
+        drop(sinks);
+        let mut episodes = DropEpisodes::new(&drops, &ledger);
+        let mut watched: Vec<_> =
+            (0..).zip(&counters).map(|(n, it)| (format!("writer-{n}"), it.clone())).collect();
+        watched.push(("ledger".to_owned(), metrics.queue("ledger")));
+        whole.watch(&watched, &mut episodes, &ledger);
         for it in &clients {
             it.http.shutdown();
         }
         let venues: Vec<_> = venues.into_iter().filter_map(joined).collect();
         // In this order: writers declare what they lose, and all leave journals to the sealer.
         let writers: Vec<_> = writers.into_iter().filter_map(joined).collect();
-        let ledger = ledger.and_then(joined);
+        for (events, counter) in queues.iter().zip(&counters) {
+            give_up(events, counter, &drops);
+        }
+        episodes.finish();
+        flush(ledger);
+        let recorded = recorder.and_then(joined);
         recovery.and_then(joined);
         all_written.request();
-        let sealer = sealer.and_then(joined);
-        (venues, writers.into_iter().chain(ledger).chain(sealer).sum())
+        let sealed = sealer.and_then(joined);
+        (venues, writers.into_iter().chain(recorded).chain(sealed).sum())
     });
 
     match whole.failure.first.into_inner() {
@@ -205,17 +223,22 @@ fn recover(dataset: &Dataset, settings: &store::Settings, metrics: &Metrics, sto
     }
 }
 
-/// Sends a record to the ledger, and counts what has to make room for it.
-fn declare(record: Record, records: &Sender<Record>, queue: &QueueMetrics) {
-    match records.send(record, &mut Vec::new()) {
-        Sent::Queued => {}
-        Sent::Evicted(n) => {
-            queue.dropped.inc_by(n as u64);
-        }
-        // The ledger has failed and the program is about to stop.
-        Sent::Closed(_) => {
-            queue.dropped.inc();
-        }
+/// Counts what a writer that has failed has left in its queue. The senders are gone.
+fn give_up(events: &Receiver<Event>, counter: &QueueMetrics, drops: &Drops<'_>) {
+    const BATCH: usize = 8_192;
+    let mut left = Vec::new();
+    while events.drain(&mut left, BATCH) == Received::Items {
+        counter.dropped.inc_by(left.len() as u64);
+        left.drain(..).for_each(|it| drops.add(&it));
+    }
+}
+
+/// Ends the ledger, as soon as all that has been declared is on its way to the disk.
+#[expect(clippy::needless_pass_by_value, reason = "it is the last that can declare anything")]
+fn flush(ledger: Ledger) {
+    let until = Instant::now() + FLUSH_MAX;
+    while !ledger.retry() && Instant::now() < until {
+        thread::park_timeout(Duration::from_millis(1));
     }
 }
 
@@ -237,6 +260,8 @@ impl Failure<'_> {
 struct Whole<'a> {
     metrics: &'a Metrics,
     stop: &'a Stop,
+    /// When the run began.
+    since: Nanos,
     registry: Registry,
     conn_ids: AtomicU32,
     failure: Failure<'a>,
@@ -269,20 +294,27 @@ impl Whole<'_> {
     }
 
     /// Looks at the state of the whole until it is to stop.
-    fn watch(&self, queues: &[QueueMetrics]) {
+    fn watch(
+        &self,
+        queues: &[(String, QueueMetrics)],
+        drops: &mut DropEpisodes<'_>,
+        ledger: &Ledger,
+    ) {
         let mut episodes: Vec<_> = queues.iter().map(|_| Episode::default()).collect();
         while !self.stop.wait(LOOK_EVERY) {
             self.look(queues, &mut episodes);
+            drops.look(Instant::now());
+            ledger.retry();
         }
         self.look(queues, &mut episodes);
     }
 
-    fn look(&self, queues: &[QueueMetrics], episodes: &mut [Episode]) {
+    fn look(&self, queues: &[(String, QueueMetrics)], episodes: &mut [Episode]) {
         let known = self.registry.len();
         self.metrics.instruments.set(i64::try_from(known).unwrap_or(i64::MAX));
-        for (n, (queue, episode)) in queues.iter().zip(episodes).enumerate() {
+        for ((name, queue), episode) in queues.iter().zip(episodes) {
             if let Some(line) = episode.look(queue.dropped.get()) {
-                log::warn!("queue writer-{n}: {line}");
+                log::warn!("queue {name}: {line}");
             }
         }
     }

@@ -42,6 +42,18 @@ pub(super) enum Cause {
     Waiting(usize),
     #[error("{counted} rows were put in, its footer says {footer}")]
     Rows { counted: u64, footer: i64 },
+    #[error("column {name} should be {expected}, it is {found}")]
+    Column { name: &'static str, expected: String, found: String },
+    #[error("column {0} has a null")]
+    Null(&'static str),
+    #[error("column {column} has {found:?}, which is none of the names there are")]
+    Name { column: &'static str, found: String },
+    #[error("it has more instruments than there can be")]
+    Instruments,
+    #[error("the loss ledger has too many rows; ask for one exchange or symbol")]
+    Losses,
+    #[error("it is made so that its reader panics")]
+    Panic,
 }
 
 fn joined(faults: &[Fault]) -> String {

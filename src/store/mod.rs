@@ -28,10 +28,12 @@ mod check;
 mod checksum;
 pub mod compact;
 mod compression;
+mod coverage;
 mod dataset;
 mod date;
 mod disk;
 mod error;
+mod gaps;
 mod journal;
 mod lane;
 mod layout;
@@ -41,6 +43,7 @@ mod names;
 mod parquet_file;
 mod partition;
 mod properties;
+mod read;
 mod record_writer;
 mod records;
 mod recover;
@@ -60,10 +63,12 @@ pub use self::{
     check::Fault,
     checksum::Checksum,
     compression::{Compression, InvalidCompression},
+    coverage::{CoverageRow, coverage},
     dataset::Dataset,
     date::{Date, InvalidDate},
     disk::{Disk, Step, Verdict},
     error::StoreError,
+    gaps::{GapRow, Wanted, ledger},
     record_writer::RecordWriter,
     recover::Recovered,
     schema::schema,

@@ -5,11 +5,14 @@
 mod config;
 mod corpus;
 mod decode;
+mod gaps;
 mod garbage;
 mod handed_out;
 mod kill;
+mod ledger;
 mod pipeline;
 mod process;
+mod shards;
 mod simulator;
 mod store;
 mod support;

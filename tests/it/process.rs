@@ -15,7 +15,7 @@ use super::support::{
 };
 
 /// The number before `word` in the last line of a summary.
-fn number(summary: &str, word: &str) -> u64 {
+pub(crate) fn number(summary: &str, word: &str) -> u64 {
     let line = summary.lines().find(|it| it.contains("events decoded")).unwrap_or_default();
     let words: Vec<_> = line.split_whitespace().collect();
     let at = words.iter().position(|it| it.trim_end_matches([',', ':']) == word);

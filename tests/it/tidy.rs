@@ -9,7 +9,7 @@ use std::{
 use spread_aggregator::market::Exchange;
 
 /// Each module may import those of lower rank, and itself.
-const RANKS: [(&str, u32); 16] = [
+const RANKS: [(&str, u32); 17] = [
     ("market", 0),
     ("channel", 1),
     ("exchange", 1),
@@ -17,6 +17,7 @@ const RANKS: [(&str, u32); 16] = [
     ("registry", 1),
     ("stop", 1),
     ("json", 2),
+    ("ledger", 2),
     ("feed", 3),
     ("simulator", 3),
     ("spreads", 3),

@@ -33,6 +33,8 @@ const PRINTS_MAX: usize = 8;
 const ECHO_EVERY: u8 = 16;
 /// One frame in so many repeats trades, where a venue does such things.
 const REPRINT_EVERY: u8 = 8;
+/// One frame of trades in so many is left out, where some are lost.
+const LOSE_EVERY: u8 = 8;
 
 impl Connection<'_> {
     /// Makes what has become due since the last time.
@@ -85,7 +87,7 @@ impl Connection<'_> {
     fn send_quote(&mut self, at: usize, time: u64, now: Instant) {
         let topic = &mut self.topics.of_mut(Channel::Quotes)[at];
         let row = &self.served.rows[topic.row];
-        if !row.moves() {
+        if !row.moves() || self.holding.mute_symbols && self.served.mutes(row) {
             return;
         }
         let echoed = topic.last.filter(|_| self.rules.echo != Echo::Never);
@@ -108,7 +110,7 @@ impl Connection<'_> {
     fn send_trades(&mut self, at: usize, time: u64) {
         let topic = &mut self.topics.of_mut(Channel::Trades)[at];
         let row = &self.served.rows[topic.row];
-        if !row.moves() {
+        if !row.moves() || self.holding.mute_symbols && self.served.mutes(row) {
             return;
         }
         let mut prints = [Print::NONE; PRINTS_MAX];
@@ -127,6 +129,10 @@ impl Connection<'_> {
         }
         if 0 < self.rules.history {
             row.remember(&prints[told..told + new], self.rules.history);
+        }
+        if self.holding.lose_trades && self.rng.u8(..LOSE_EVERY) == 0 {
+            let load = Load { lost_trades: new as u64, ..Load::default() };
+            return self.served.counters.add(&load);
         }
         let update = Update { row, topic, now: time, last: None };
         let sent = self.pipe.out.frame(self.rules.data, |out| {
@@ -164,7 +170,9 @@ impl Connection<'_> {
         for topic in self.topics.of_mut(Channel::Quotes) {
             let row = &self.served.rows[topic.row];
             let old = topic.sent.is_some_and(|it| after <= now - it);
-            let (true, true, Some(mut book)) = (old, row.moves(), topic.last) else { continue };
+            let muted = self.holding.mute_symbols && self.served.mutes(row);
+            let moves = row.moves() && !muted;
+            let (true, true, Some(mut book)) = (old, moves, topic.last) else { continue };
             topic.sent = Some(now);
             self.frames += 1;
             let update = Update { row, topic, now: time, last: None };

@@ -2,6 +2,7 @@
 
 pub(crate) mod child;
 pub(crate) mod events;
+pub(crate) mod gaps;
 pub(crate) mod log;
 pub(crate) mod rows;
 pub(crate) mod shim;

@@ -24,8 +24,8 @@ pub(crate) struct Row {
     numbers: [Option<f64>; 4],
     sequence: Option<i64>,
     side: Option<String>,
-    trade_id: Option<String>,
-    conn_id: i32,
+    pub(crate) trade_id: Option<String>,
+    pub(crate) conn_id: i32,
 }
 
 impl Row {
@@ -36,6 +36,15 @@ impl Row {
     /// Exchange, market, symbol, the exchange's own spelling.
     pub(crate) fn names(&self) -> &[String; 4] {
         &self.names
+    }
+
+    /// `binance-spot`
+    pub(crate) fn venue(&self) -> String {
+        format!("{}-{}", self.names[0], self.names[1])
+    }
+
+    pub(crate) fn symbol(&self) -> &str {
+        &self.names[2]
     }
 
     /// What no other row of its channel shares: a trade's id, or a book's number.
@@ -121,15 +130,15 @@ fn rows_of(batch: &RecordBatch) -> Vec<Row> {
 }
 
 /// The column, if it is there and not null in this row.
-fn get<'a>(batch: &'a RecordBatch, name: &str, at: usize) -> Option<&'a dyn Array> {
+pub(crate) fn get<'a>(batch: &'a RecordBatch, name: &str, at: usize) -> Option<&'a dyn Array> {
     batch.column_by_name(name).filter(|it| it.is_valid(at)).map(AsRef::as_ref)
 }
 
-fn time(batch: &RecordBatch, name: &str, at: usize) -> Option<i64> {
+pub(crate) fn time(batch: &RecordBatch, name: &str, at: usize) -> Option<i64> {
     get(batch, name, at).map(|it| it.as_primitive::<TimestampMicrosecondType>().value(at))
 }
 
-fn text(batch: &RecordBatch, name: &str, at: usize) -> Option<String> {
+pub(crate) fn text(batch: &RecordBatch, name: &str, at: usize) -> Option<String> {
     let column = get(batch, name, at)?;
     if *column.data_type() == DataType::Utf8 {
         return Some(column.as_string::<i32>().value(at).to_owned());
