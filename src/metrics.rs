@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::market::{Channel, Venue};
+use crate::market::{Channel, Nanos, Venue};
 
 /// What a metric is of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -141,6 +141,7 @@ pub struct Metrics {
     write_errors: Counter,
     /// Instruments in the registry.
     pub instruments: Gauge,
+    spreads: SpreadMetrics,
 }
 
 /// The metrics of one venue's connections.
@@ -176,6 +177,21 @@ pub struct QueueMetrics {
     pub depth: Gauge,
     /// Age in seconds of the oldest event when the consumer last looked.
     pub age: Gauge<f64, std::sync::atomic::AtomicU64>,
+}
+
+/// The metrics of spreads between exchanges.
+#[derive(Clone, Debug, Default)]
+pub struct SpreadMetrics {
+    /// Quotes compared.
+    pub updates: Counter,
+    /// Quotes that came after a younger one had been compared.
+    pub late: Counter,
+    /// Episodes begun.
+    pub episodes: Counter,
+    /// Episodes that are open.
+    pub open: Gauge,
+    /// Pairs of exchanges that seem to trade two assets under one symbol.
+    pub quarantined: Gauge,
 }
 
 /// The metrics of the files of one channel.
@@ -220,6 +236,7 @@ impl Metrics {
             files_written: Family::default(),
             write_errors: Counter::default(),
             instruments: Gauge::default(),
+            spreads: SpreadMetrics::default(),
         };
         it.register();
         it
@@ -250,6 +267,14 @@ impl Metrics {
         let help = "Failures to write, sync or rename a file";
         to.register("write_errors", help, self.write_errors.clone());
         to.register("instruments", "Instruments in the registry", self.instruments.clone());
+        let it = &self.spreads;
+        to.register("spread_updates", "Quotes compared between exchanges", it.updates.clone());
+        let help = "Quotes that came after a younger one had been compared";
+        to.register("spread_late", help, it.late.clone());
+        to.register("episodes", "Episodes of a cross that pays begun", it.episodes.clone());
+        to.register("episodes_open", "Episodes that are open", it.open.clone());
+        let help = "Pairs of exchanges that seem to trade two assets under one symbol";
+        to.register("quarantined_pairs", help, it.quarantined.clone());
     }
 
     /// The handles of one venue. Look them up once a connection, not once a message.
@@ -287,6 +312,12 @@ impl Metrics {
         }
     }
 
+    /// The handles of spreads between exchanges.
+    #[must_use]
+    pub fn spreads(&self) -> &SpreadMetrics {
+        &self.spreads
+    }
+
     /// The handles of the files of one channel.
     #[must_use]
     pub fn files(&self, channel: Channel) -> FileMetrics {
@@ -305,6 +336,16 @@ impl Metrics {
         let mut page = String::new();
         text::encode(&mut page, &self.registry).expect("writing to a String does not fail");
         page
+    }
+}
+
+impl QueueMetrics {
+    /// Takes down what a consumer finds: how many events, and when the oldest was received.
+    pub fn look(&self, depth: usize, oldest: Option<Nanos>, now: Nanos) {
+        self.depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+        #[expect(clippy::cast_precision_loss, reason = "an age of centuries may be inexact")]
+        let age = oldest.map_or(0.0, |it| now.0.saturating_sub(it.0).max(0) as f64 / 1e9);
+        self.age.set(age);
     }
 }
 
