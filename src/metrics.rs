@@ -194,7 +194,7 @@ pub struct SpreadMetrics {
     pub quarantined: Gauge,
 }
 
-/// The metrics of the files of one channel.
+/// The metrics of the files of one table.
 #[derive(Clone, Debug)]
 pub struct FileMetrics {
     /// Rows in files that are whole and in place.
@@ -321,7 +321,13 @@ impl Metrics {
     /// The handles of the files of one channel.
     #[must_use]
     pub fn files(&self, channel: Channel) -> FileMetrics {
-        let labels = FileLabels { channel: channel.name() };
+        self.table(channel.name())
+    }
+
+    /// The handles of the files of one table: `quotes`, `trades`, `spreads` or `gaps`.
+    #[must_use]
+    pub fn table(&self, name: &'static str) -> FileMetrics {
+        let labels = FileLabels { channel: name };
         FileMetrics {
             rows: self.rows_written.get_or_create_owned(&labels),
             lost: self.rows_lost.get_or_create_owned(&labels),

@@ -2,7 +2,8 @@
 //!
 //! Sinks start first, then the venues, which read their lists and start their connections. Stopping
 //! runs the other way: connections end, and with them the only senders; so the queues end, and the
-//! writers drain them and close their files. All threads are named, scoped and joined.
+//! writers drain them and close their files. The ledger ends when all who have a record to write
+//! have. All threads are named, scoped and joined.
 
 mod episode;
 mod venue;
@@ -30,12 +31,15 @@ use crate::{
         http::CertificateError,
         sinks::{Lane, Sinks},
     },
-    market::{Event, Venue},
+    market::{Event, Record, Venue},
     metrics::{Metrics, QueueMetrics},
     registry::Registry,
     stop::Stop,
-    store::{self, Dataset, StoreError, Writer},
+    store::{self, Dataset, RecordWriter, StoreError, Writer},
 };
+
+/// Records that wait to be written, of 200 bytes at most each: far more than an hour makes.
+const RECORDS_MAX: usize = 10_000;
 
 /// How often the state of the whole is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -131,7 +135,13 @@ pub fn run_with(
     let counters: Vec<_> = lanes.iter().map(|it| it.metrics.clone()).collect();
 
     let (venues, written) = thread::scope(|scope| {
+        // Whoever has records to write is handed a clone.
+        let (records, to_record) = newest::<Record>(RECORDS_MAX);
         let mut writers = Vec::new();
+        let writer = RecordWriter::new(&dataset, &plan.storage, &whole.registry, metrics);
+        let queue = metrics.queue("ledger");
+        let body = move || store::run_records(&to_record, writer, &queue, feed::now);
+        writers.extend(whole.spawn(scope, "ledger".to_owned(), body));
         for (n, events) in queues.into_iter().enumerate() {
             let writer = Writer::new(&dataset, n, &plan.storage, &whole.registry, metrics);
             let (whole, write, queue) = (&whole, &write, &counters[n]);
@@ -146,7 +156,7 @@ pub fn run_with(
             venues.extend(whole.spawn(scope, format!("venue-{}", venue.protocol.venue), body));
         }
         // From here on the connections own the only senders.
-        drop(sinks);
+        drop((sinks, records));
         whole.watch(&counters);
         for it in &clients {
             it.http.shutdown();
