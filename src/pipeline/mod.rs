@@ -6,6 +6,7 @@
 //! have. All threads are named, scoped and joined.
 
 mod episode;
+mod spreads;
 mod venue;
 
 use std::{
@@ -133,6 +134,7 @@ pub fn run_with(
         })
         .unzip();
     let counters: Vec<_> = lanes.iter().map(|it| it.metrics.clone()).collect();
+    let engine = spreads::engine(plan);
 
     let (venues, written) = thread::scope(|scope| {
         // Whoever has records to write is handed a clone.
@@ -148,7 +150,8 @@ pub fn run_with(
             let body = move || write(&events, writer, queue);
             writers.extend(whole.spawn(scope, format!("writer-{n}"), body));
         }
-        let sinks = Sinks::new(lanes, Vec::new());
+        let compare = |it| spreads::start(scope, &whole, plan, it, records.clone(), None);
+        let sinks = Sinks::new(lanes, engine.iter().map(compare).collect());
         let mut venues = Vec::new();
         for (venue, clients) in plan.venues.iter().zip(&clients) {
             let (whole, sinks) = (&whole, sinks.clone());
@@ -157,7 +160,7 @@ pub fn run_with(
         }
         // From here on the connections own the only senders.
         drop((sinks, records));
-        whole.watch(&counters);
+        whole.watch(plan.writers);
         for it in &clients {
             it.http.shutdown();
         }
@@ -227,23 +230,38 @@ impl Whole<'_> {
     }
 
     /// Looks at the state of the whole until it is to stop.
-    fn watch(&self, queues: &[QueueMetrics]) {
-        let mut episodes: Vec<_> = queues.iter().map(|_| Episode::default()).collect();
+    fn watch(&self, writers: usize) {
+        let names = (0..writers).map(|n| format!("writer-{n}"));
+        let names = names.chain(["spreads", "ledger"].map(str::to_owned));
+        let mut queues: Vec<_> = names
+            .map(|it| Watched {
+                metrics: self.metrics.queue(&it),
+                name: it,
+                drops: Episode::default(),
+            })
+            .collect();
         while !self.stop.wait(LOOK_EVERY) {
-            self.look(queues, &mut episodes);
+            self.look(&mut queues);
         }
-        self.look(queues, &mut episodes);
+        self.look(&mut queues);
     }
 
-    fn look(&self, queues: &[QueueMetrics], episodes: &mut [Episode]) {
+    fn look(&self, queues: &mut [Watched]) {
         let known = self.registry.len();
         self.metrics.instruments.set(i64::try_from(known).unwrap_or(i64::MAX));
-        for (n, (queue, episode)) in queues.iter().zip(episodes).enumerate() {
-            if let Some(line) = episode.look(queue.dropped.get()) {
-                log::warn!("queue writer-{n}: {line}");
+        for Watched { name, metrics, drops } in queues {
+            if let Some(line) = drops.look(metrics.dropped.get()) {
+                log::warn!("queue {name}: {line}");
             }
         }
     }
+}
+
+/// A queue of which it is said when it drops.
+struct Watched {
+    name: String,
+    metrics: QueueMetrics,
+    drops: Episode,
 }
 
 fn joined<T>(thread: ScopedJoinHandle<'_, Option<T>>) -> Option<T> {

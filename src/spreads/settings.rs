@@ -33,23 +33,6 @@ pub struct Settings {
     pub reorder: Duration,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            max_quote_age: Duration::from_secs(2),
-            min_net_bps: 0.0,
-            hysteresis_bps: 0.0,
-            identity_guard: 0.2,
-            identity_after: Duration::from_mins(1),
-            same_asset: Vec::new(),
-            taker_fee_bps: Vec::new(),
-            window: Duration::from_mins(15),
-            sample_every: Duration::from_secs(5),
-            reorder: Duration::from_millis(20),
-        }
-    }
-}
-
 /// Exchanges that trade one asset under a symbol, however far apart their prices are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SameAsset {
