@@ -137,7 +137,10 @@ fn quotes_that_come_too_late_are_counted_and_left_out_where_they_are_older() {
     assert_eq!(world.engine.counts().late, 2);
     let crosses = world.crosses();
     assert_eq!(crosses, [(1, 0), (0, 1)], "of the first that is late, but not the second");
-    assert_eq!(world.episodes(), [(0, 1, 1_000, 1_000)]);
+    world.quote(A, 4_000, 99.0, 100.0);
+    world.quote(C, 1_900, 101.0, 102.0);
+    assert_eq!(world.crosses(), [], "it is too old already");
+    assert_eq!(world.episodes(), [(0, 1, 1_000, 2_900)]);
 }
 
 #[test]

@@ -114,3 +114,25 @@ fn what_is_known_to_be_one_asset_is_never_suspected() {
         assert_eq!(judged(&world).is_empty(), crosses != 0, "{known}");
     }
 }
+
+#[test]
+fn a_clock_that_is_set_back_acquits() {
+    let mut world = World::new(&settings());
+    apart(&mut world, 100_000, 162_000);
+    assert_eq!(world.engine.counts().quarantined, 1);
+    world.tick(0);
+    assert_eq!(world.engine.counts().quarantined, 0);
+    agreeing(&mut world, 1_000, 2_000);
+    assert_eq!(world.episodes(), [(0, 1, 1_000, 1_000)]);
+}
+
+#[test]
+fn an_instrument_that_is_listed_anew_is_not_suspected_for_the_old_one() {
+    let mut world = World::new(&settings());
+    apart(&mut world, 0, 62_000);
+    let anew = world.list(B, Market::Spot, "X-USDT");
+    assert_eq!(world.engine.counts().quarantined, 0);
+    world.quote(A, 62_000, 99.9, 100.1);
+    world.quote(anew, 62_000, 100.9, 101.0);
+    assert_eq!(world.episodes(), [(0, 3, 62_000, 62_000)]);
+}

@@ -61,6 +61,8 @@ struct Model {
     pairs: std::collections::HashMap<(usize, usize), Pair>,
     rows: Vec<Row>,
     crosses: Vec<(usize, usize)>,
+    min: f64,
+    hysteresis: f64,
 }
 
 /// Both directions of all that may be compared.
@@ -115,7 +117,7 @@ impl Model {
         pair.apart_since.is_some()
     }
 
-    fn quote(&mut self, it: usize, book: Book, hysteresis: f64) {
+    fn quote(&mut self, it: usize, book: Book) {
         let now = book.at;
         self.expire(now);
         self.books[it] = Some(book);
@@ -133,8 +135,10 @@ impl Model {
             let age = now - self.books[other].expect("fresh").at;
             let pair = self.pairs.entry((buy, sell)).or_default();
             match (&mut pair.open, net) {
-                (None, Some(net)) if 0.0 < net => pair.open = Some((now, 1, net, age)),
-                (Some((_, updates, peak, oldest)), Some(net)) if -hysteresis < net => {
+                (None, Some(net)) if self.min < net => pair.open = Some((now, 1, net, age)),
+                (Some((_, updates, peak, oldest)), Some(net))
+                    if self.min - self.hysteresis < net =>
+                {
                     *updates += 1;
                     *peak = peak.max(net);
                     *oldest = age.max(*oldest);
@@ -182,14 +186,19 @@ fn impostor() -> impl Strategy<Value = (usize, f64)> {
     (0_usize..600, prop_oneof![Just(1.0), Just(1.3), Just(1.19)])
 }
 
-fn check(steps: &[Step], (until, factor): (usize, f64), hysteresis: f64) -> (usize, u64) {
-    let mut engine = Spreads::new(&Settings { hysteresis_bps: hysteresis, ..settings() });
+fn check(
+    steps: &[Step],
+    (until, factor): (usize, f64),
+    [min, hysteresis]: [f64; 2],
+) -> (usize, u64) {
+    let mut engine =
+        Spreads::new(&Settings { min_net_bps: min, hysteresis_bps: hysteresis, ..settings() });
     let mut out = Out { wanted: true, ..Out::default() };
     for (n, (exchange, market, symbol, _)) in LISTED.into_iter().enumerate() {
         let id = InstrumentId(u32::try_from(n).expect("few"));
         engine.list(id, &instrument(exchange, market, symbol), &mut out);
     }
-    let mut model = Model::default();
+    let mut model = Model { min, hysteresis, ..Model::default() };
     let mut now = START * 1_000;
     let mut quarantined = 0;
     for (n, &(pause, it, bid, ask, tick)) in steps.iter().enumerate() {
@@ -206,7 +215,7 @@ fn check(steps: &[Step], (until, factor): (usize, f64), hysteresis: f64) -> (usi
         let (bid, ask) = (price(bid), price(ask));
         engine.on_quote(&quote(it, ts_recv, bid.map(level), ask.map(level)), &mut out);
         let unit = |it: Option<f64>| it.map(|it| it / multiple);
-        model.quote(it, Book { at: now, bid: unit(bid), ask: unit(ask) }, hysteresis);
+        model.quote(it, Book { at: now, bid: unit(bid), ask: unit(ask) });
         let pair = |it: Cross| (it.buy.0 as usize, it.sell.0 as usize);
         let mut crosses: Vec<_> = out.crosses.drain(..).map(pair).collect();
         crosses.sort_unstable();
@@ -235,9 +244,10 @@ proptest! {
     fn the_engine_is_the_model(
         steps in steps(),
         impostor in impostor(),
-        hysteresis in prop_oneof![Just(0.0), Just(3.0)],
+        // With the last, both directions may be open at once.
+        bounds in prop_oneof![Just([0.0, 0.0]), Just([2.0, 3.0]), Just([-12.0, 1.0])],
     ) {
-        check(&steps, impostor, hysteresis);
+        check(&steps, impostor, bounds);
     }
 }
 
@@ -247,7 +257,7 @@ fn the_model_has_seen_what_matters() {
     let (mut episodes, mut quarantined) = (0, 0);
     for _ in 0..50 {
         let steps = steps().new_tree(&mut runner).expect("a tree").current();
-        let (rows, held) = check(&steps, (600, 1.3), 0.0);
+        let (rows, held) = check(&steps, (600, 1.3), [0.0, 0.0]);
         episodes += rows;
         quarantined += held;
     }
