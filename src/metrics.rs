@@ -16,7 +16,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::market::{Channel, GapReason, Venue};
+use crate::market::{Channel, GapReason, Nanos, Venue};
 
 /// What a metric is of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -155,6 +155,7 @@ pub struct Metrics {
     gaps: GapMetrics,
     /// Instruments in the registry.
     pub instruments: Gauge,
+    spreads: SpreadMetrics,
 }
 
 /// The metrics of one venue's connections.
@@ -190,6 +191,21 @@ pub struct QueueMetrics {
     pub depth: Gauge,
     /// Age in seconds of the oldest event when the consumer last looked.
     pub age: Gauge<f64, std::sync::atomic::AtomicU64>,
+}
+
+/// The metrics of spreads between exchanges.
+#[derive(Clone, Debug, Default)]
+pub struct SpreadMetrics {
+    /// Quotes compared.
+    pub updates: Counter,
+    /// Quotes that came after a younger one had been compared.
+    pub late: Counter,
+    /// Episodes begun.
+    pub episodes: Counter,
+    /// Episodes that are open.
+    pub open: Gauge,
+    /// Pairs of exchanges that seem to trade two assets under one symbol.
+    pub quarantined: Gauge,
 }
 
 /// The metrics of the files of one table.
@@ -262,6 +278,7 @@ impl Metrics {
             },
             gaps: GapMetrics::default(),
             instruments: Gauge::default(),
+            spreads: SpreadMetrics::default(),
         };
         it.register();
         it
@@ -298,6 +315,14 @@ impl Metrics {
         let help = "Losses declared in the ledger, by reason";
         to.register("gaps", help, self.gaps.0.clone());
         to.register("instruments", "Instruments in the registry", self.instruments.clone());
+        let it = &self.spreads;
+        to.register("spread_updates", "Quotes compared between exchanges", it.updates.clone());
+        let help = "Quotes that came after a younger one had been compared";
+        to.register("spread_late", help, it.late.clone());
+        to.register("episodes", "Episodes of a cross that pays begun", it.episodes.clone());
+        to.register("episodes_open", "Episodes that are open", it.open.clone());
+        let help = "Pairs of exchanges that seem to trade two assets under one symbol";
+        to.register("quarantined_pairs", help, it.quarantined.clone());
     }
 
     /// The handles of one venue. Look them up once a connection, not once a message.
@@ -345,6 +370,12 @@ impl Metrics {
         self.gaps.clone()
     }
 
+    /// The handles of spreads between exchanges.
+    #[must_use]
+    pub fn spreads(&self) -> &SpreadMetrics {
+        &self.spreads
+    }
+
     /// The handles of the files of one channel.
     #[must_use]
     pub fn files(&self, channel: Channel) -> FileMetrics {
@@ -375,6 +406,16 @@ impl Metrics {
         let mut page = String::new();
         text::encode(&mut page, &self.registry).expect("writing to a String does not fail");
         page
+    }
+}
+
+impl QueueMetrics {
+    /// Takes down what a consumer finds: how many events, and when the oldest was received.
+    pub fn look(&self, depth: usize, oldest: Option<Nanos>, now: Nanos) {
+        self.depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+        #[expect(clippy::cast_precision_loss, reason = "an age of centuries may be inexact")]
+        let age = oldest.map_or(0.0, |it| now.0.saturating_sub(it.0).max(0) as f64 / 1e9);
+        self.age.set(age);
     }
 }
 

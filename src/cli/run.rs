@@ -93,5 +93,15 @@ pub(super) fn print(
     if 0 < written.rows_left {
         writeln!(out, "{} rows stay in journals: run again, or recover", written.rows_left)?;
     }
+    if plan.spreads.is_some() {
+        let it = metrics.spreads();
+        writeln!(
+            out,
+            "{} episodes of crosses that pay; {} of {} quotes came too late to be compared in order",
+            it.episodes.get(),
+            it.late.get(),
+            it.updates.get()
+        )?;
+    }
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::{
         shard::Shard,
     },
     market::Channel,
-    store,
+    spreads, store,
 };
 
 /// What the program is to do.
@@ -34,6 +34,8 @@ pub struct Plan {
     pub shard: Shard,
     /// Events each consumer's queue holds; at least one.
     pub queue_capacity: usize,
+    /// How quotes are compared between exchanges; `None` when they are not.
+    pub spreads: Option<spreads::Settings>,
     /// The venues to collect from; at least one, each once.
     pub venues: Vec<VenuePlan>,
 }

@@ -7,6 +7,7 @@
 
 mod drops;
 mod episode;
+mod spreads;
 mod venue;
 
 use std::{
@@ -146,6 +147,7 @@ pub fn run_with(
         .unzip();
     let all_written = Stop::default();
     let counters: Vec<_> = lanes.iter().map(|it| it.metrics.clone()).collect();
+    let engine = spreads::engine(plan);
 
     let (venues, written) = thread::scope(|scope| {
         // Whoever has records to write is handed a clone.
@@ -160,7 +162,7 @@ pub fn run_with(
         let queue = metrics.queue("ledger");
         let body = move || store::run_records(&to_record, writer, &queue, feed::now);
         let recorder = whole.spawn(scope, "ledger".to_owned(), body);
-        let ledger = Ledger::new(records, metrics);
+        let ledger = Ledger::new(records.clone(), metrics);
         let mut writers = Vec::new();
         for (n, events) in queues.iter().enumerate() {
             let ledger = ledger.clone();
@@ -170,7 +172,9 @@ pub fn run_with(
             let body = move || write(events, writer, queue);
             writers.extend(whole.spawn(scope, format!("writer-{n}"), body));
         }
-        let sinks = Sinks::new(lanes, Vec::new(), &drops);
+        let compare = |it| spreads::start(scope, &whole, plan, it, records.clone(), None);
+        let taps = engine.iter().map(compare).collect();
+        let sinks = Sinks::new(lanes, taps, &drops);
         let mut venues = Vec::new();
         for (venue, clients) in plan.venues.iter().zip(&clients) {
             let (whole, sinks, ledger) = (&whole, sinks.clone(), ledger.clone());
@@ -178,12 +182,9 @@ pub fn run_with(
             venues.extend(whole.spawn(scope, format!("venue-{}", venue.protocol.venue), body));
         }
         // From here on the connections own the only senders.
-        drop(sinks);
+        drop((sinks, records));
         let mut episodes = DropEpisodes::new(&drops, &ledger);
-        let mut watched: Vec<_> =
-            (0..).zip(&counters).map(|(n, it)| (format!("writer-{n}"), it.clone())).collect();
-        watched.push(("ledger".to_owned(), metrics.queue("ledger")));
-        whole.watch(&watched, &mut episodes, &ledger);
+        whole.watch(plan.writers, &mut episodes, &ledger);
         for it in &clients {
             it.http.shutdown();
         }
@@ -294,30 +295,40 @@ impl Whole<'_> {
     }
 
     /// Looks at the state of the whole until it is to stop.
-    fn watch(
-        &self,
-        queues: &[(String, QueueMetrics)],
-        drops: &mut DropEpisodes<'_>,
-        ledger: &Ledger,
-    ) {
-        let mut episodes: Vec<_> = queues.iter().map(|_| Episode::default()).collect();
+    fn watch(&self, writers: usize, drops: &mut DropEpisodes<'_>, ledger: &Ledger) {
+        let names = (0..writers).map(|n| format!("writer-{n}"));
+        let names = names.chain(["spreads", "ledger"].map(str::to_owned));
+        let mut queues: Vec<_> = names
+            .map(|it| Watched {
+                metrics: self.metrics.queue(&it),
+                name: it,
+                drops: Episode::default(),
+            })
+            .collect();
         while !self.stop.wait(LOOK_EVERY) {
-            self.look(queues, &mut episodes);
+            self.look(&mut queues);
             drops.look(Instant::now());
             ledger.retry();
         }
-        self.look(queues, &mut episodes);
+        self.look(&mut queues);
     }
 
-    fn look(&self, queues: &[(String, QueueMetrics)], episodes: &mut [Episode]) {
+    fn look(&self, queues: &mut [Watched]) {
         let known = self.registry.len();
         self.metrics.instruments.set(i64::try_from(known).unwrap_or(i64::MAX));
-        for ((name, queue), episode) in queues.iter().zip(episodes) {
-            if let Some(line) = episode.look(queue.dropped.get()) {
+        for Watched { name, metrics, drops } in queues {
+            if let Some(line) = drops.look(metrics.dropped.get()) {
                 log::warn!("queue {name}: {line}");
             }
         }
     }
+}
+
+/// A queue of which it is said when it drops.
+struct Watched {
+    name: String,
+    metrics: QueueMetrics,
+    drops: Episode,
 }
 
 fn joined<T>(thread: ScopedJoinHandle<'_, Option<T>>) -> Option<T> {
