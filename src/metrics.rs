@@ -3,14 +3,20 @@
 //! Labels are exchange, market, channel, queue and reason, never a symbol. The hot path counts in
 //! plain integers and adds them here once a batch; look a handle up once and keep it.
 
-use std::fmt;
+pub mod health;
+mod histogram;
 
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use parking_lot::Mutex;
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
+use self::health::VenueHealth;
+pub use self::histogram::{Histogram, Tally};
 use crate::market::{Channel, Venue};
 
 /// What a metric is of.
@@ -139,8 +145,45 @@ pub struct Metrics {
     rows_lost: Family<FileLabels, Counter>,
     files_written: Family<FileLabels, Counter>,
     write_errors: Counter,
+    exchange_lag: Family<VenueLabels, Histogram>,
+    last_message_age: Family<VenueLabels, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    health: Mutex<HashMap<Venue, Arc<VenueHealth>>>,
     /// Instruments in the registry.
     pub instruments: Gauge,
+    /// What serves clients.
+    pub live: LiveMetrics,
+    /// What the process uses of the system.
+    pub process: ProcessMetrics,
+}
+
+/// The metrics of what serves clients.
+#[derive(Clone, Debug, Default)]
+pub struct LiveMetrics {
+    /// WebSocket clients.
+    pub clients: Gauge,
+    /// Messages sent to clients.
+    pub sent: Counter,
+    /// Messages dropped because a client's queue was full.
+    pub dropped: Counter,
+    /// Messages turned into JSON.
+    pub serialised: Counter,
+    /// HTTP requests, those for a WebSocket too.
+    pub requests: Counter,
+    /// Clients closed because they did not answer pings or did not read.
+    pub dead: Counter,
+    /// From the exchange's socket to the client's.
+    pub latency: Histogram,
+}
+
+/// What the process uses of the system.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessMetrics {
+    /// Bytes of memory in use.
+    pub resident: Gauge,
+    /// Threads.
+    pub threads: Gauge,
+    /// Open file descriptors.
+    pub descriptors: Gauge,
 }
 
 /// The metrics of one venue's connections.
@@ -165,6 +208,12 @@ pub struct VenueMetrics {
     pub unknown_frames: Counter,
     /// Connections that are up.
     pub connections: Gauge,
+    /// Time of receipt minus the exchange's own time, where it gives one.
+    pub lag: Histogram,
+    /// Seconds since market data was received last, when somebody last looked.
+    pub last_message_age: Gauge<f64, std::sync::atomic::AtomicU64>,
+    /// How it is doing.
+    pub health: Arc<VenueHealth>,
 }
 
 /// The metrics of one queue.
@@ -219,7 +268,12 @@ impl Metrics {
             rows_lost: Family::default(),
             files_written: Family::default(),
             write_errors: Counter::default(),
+            exchange_lag: Family::default(),
+            last_message_age: Family::default(),
+            health: Mutex::default(),
             instruments: Gauge::default(),
+            live: LiveMetrics::default(),
+            process: ProcessMetrics::default(),
         };
         it.register();
         it
@@ -250,6 +304,36 @@ impl Metrics {
         let help = "Failures to write, sync or rename a file";
         to.register("write_errors", help, self.write_errors.clone());
         to.register("instruments", "Instruments in the registry", self.instruments.clone());
+        let help = "Time of receipt minus the exchange's own time";
+        to.register("exchange_lag_seconds", help, self.exchange_lag.clone());
+        let help = "Seconds since market data was received last";
+        to.register("last_message_age_seconds", help, self.last_message_age.clone());
+        self.register_live();
+        self.register_process();
+    }
+
+    fn register_live(&mut self) {
+        let (to, it) = (&mut self.registry, &self.live);
+        to.register("live_clients", "WebSocket clients", it.clients.clone());
+        to.register("live_sent", "Messages sent to clients", it.sent.clone());
+        let help = "Messages dropped because a client's queue was full";
+        to.register("live_dropped", help, it.dropped.clone());
+        to.register("live_serialised", "Messages turned into JSON", it.serialised.clone());
+        to.register("live_requests", "HTTP requests", it.requests.clone());
+        let help = "Clients closed because they did not answer pings or did not read";
+        to.register("live_dead", help, it.dead.clone());
+        let help = "From the exchange's socket to the client's";
+        to.register("live_latency_seconds", help, it.latency.clone());
+    }
+
+    fn register_process(&mut self) {
+        let (to, it) = (&mut self.registry, &self.process);
+        to.register("resident_memory_bytes", "Memory in use", it.resident.clone());
+        to.register("threads", "Threads", it.threads.clone());
+        to.register("open_descriptors", "Open file descriptors", it.descriptors.clone());
+        let build = Family::<Vec<(&str, &str)>, Gauge>::default();
+        build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        to.register("build_info", "The program's version, as a label", build);
     }
 
     /// The handles of one venue. Look them up once a connection, not once a message.
@@ -273,6 +357,9 @@ impl Metrics {
             decode_errors: self.decode_errors.get_or_create_owned(&labels),
             unknown_frames: self.unknown_frames.get_or_create_owned(&labels),
             connections: self.connections.get_or_create_owned(&labels),
+            lag: self.exchange_lag.get_or_create_owned(&labels),
+            last_message_age: self.last_message_age.get_or_create_owned(&labels),
+            health: Arc::clone(self.health.lock().entry(venue).or_default()),
         }
     }
 
@@ -299,13 +386,38 @@ impl Metrics {
         }
     }
 
-    /// All of them in the Prometheus text format.
+    /// All of them in the Prometheus text format, version 0.0.4.
     #[must_use]
     pub fn page(&self) -> String {
         let mut page = String::new();
-        text::encode(&mut page, &self.registry).expect("writing to a String does not fail");
-        page
+        text::encode_registry(&mut page, &self.registry)
+            .expect("writing to a String does not fail");
+        without_families(&page)
     }
+}
+
+/// The page that is in the format of OpenMetrics, in which the name of a counter is that of its
+/// family, as those read it who know samples only.
+fn without_families(page: &str) -> String {
+    let mut plain = String::with_capacity(page.len() + 1024);
+    let mut help = None;
+    for line in page.lines() {
+        if line.starts_with("# HELP ") {
+            help = line[7..].split_once(' ');
+        } else if let Some((name, kind)) =
+            line.strip_prefix("# TYPE ").and_then(|it| it.split_once(' '))
+        {
+            let suffix = if kind == "counter" { "_total" } else { "" };
+            if let Some((_, help)) = help.take() {
+                plain += &format!("# HELP {name}{suffix} {help}\n");
+            }
+            plain += &format!("# TYPE {name}{suffix} {kind}\n");
+        } else {
+            plain += line;
+            plain.push('\n');
+        }
+    }
+    plain
 }
 
 impl VenueMetrics {
@@ -354,9 +466,15 @@ mod tests {
             "spread_aggregator_subscriptions{exchange=\"okx\",market=\"perp\",state=\"delivering\"} 7",
             "spread_aggregator_queue_dropped_total{queue=\"writer-0\"} 5",
             "spread_aggregator_rows_written_total{channel=\"trades\"} 9",
+            "# TYPE spread_aggregator_rows_written_total counter",
+            "# HELP spread_aggregator_rows_written_total Rows in finished files.",
+            "# TYPE spread_aggregator_connections_up gauge",
+            "# TYPE spread_aggregator_exchange_lag_seconds histogram",
+            concat!("spread_aggregator_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         ] {
             assert!(page.contains(line), "{line} is not in\n{page}");
         }
+        assert!(!page.contains("# EOF"), "that is OpenMetrics");
         assert_eq!(venue.reconnects(ReconnectReason::Mute), 1);
         assert_eq!(venue.reconnects(ReconnectReason::Io), 0);
     }

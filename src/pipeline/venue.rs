@@ -20,7 +20,7 @@ use crate::{
         sinks::Sinks,
     },
     market::Instrument,
-    metrics::{ReconnectReason, VenueMetrics},
+    metrics::{ReconnectReason, VenueMetrics, health::Wanted},
     stop::Stop,
 };
 
@@ -91,10 +91,12 @@ impl<'s> Collector<'s> {
             roster.slots().len()
         );
         let mut running = Vec::new();
+        self.expect(&roster);
         self.start(scope, &roster, &mut running);
         while !self.whole.stop.wait(self.venue.rediscover) {
             let Some(found) = self.discover() else { break };
             self.follow(found, &mut roster, &running);
+            self.expect(&roster);
             self.start(scope, &roster, &mut running);
         }
         let connected = Connected {
@@ -108,6 +110,12 @@ impl<'s> Collector<'s> {
             joined(thread);
         }
         connected
+    }
+
+    /// Says how much there is to be collected, for those who look whether it is.
+    fn expect(&self, roster: &Roster) {
+        let (instruments, connections) = (roster.symbols().len(), roster.slots().len());
+        self.shared.metrics.health.wants(Wanted { instruments, connections });
     }
 
     fn discover(&self) -> Option<Found> {
