@@ -396,22 +396,22 @@ impl Metrics {
     }
 }
 
-/// The page that is in the format of OpenMetrics, in which the name of a counter is that of its
-/// family, as those read it who know samples only.
+/// Gives a page of the other text format, which types a counter by the name of its family, the
+/// names of samples.
 fn without_families(page: &str) -> String {
     let mut plain = String::with_capacity(page.len() + 1024);
     let mut help = None;
     for line in page.lines() {
-        if line.starts_with("# HELP ") {
-            help = line[7..].split_once(' ');
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            help = rest.split_once(' ');
         } else if let Some((name, kind)) =
             line.strip_prefix("# TYPE ").and_then(|it| it.split_once(' '))
         {
             let suffix = if kind == "counter" { "_total" } else { "" };
             if let Some((_, help)) = help.take() {
-                plain += &format!("# HELP {name}{suffix} {help}\n");
+                plain.extend(["# HELP ", name, suffix, " ", help, "\n"]);
             }
-            plain += &format!("# TYPE {name}{suffix} {kind}\n");
+            plain.extend(["# TYPE ", name, suffix, " ", kind, "\n"]);
         } else {
             plain += line;
             plain.push('\n');
