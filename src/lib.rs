@@ -11,5 +11,6 @@ pub mod metrics;
 pub mod pipeline;
 pub mod registry;
 pub mod simulator;
+pub mod spreads;
 pub mod stop;
 pub mod store;

@@ -17,7 +17,7 @@ use prometheus_client::{
 
 use self::health::VenueHealth;
 pub use self::histogram::{Histogram, Tally};
-use crate::market::{Channel, Venue};
+use crate::market::{Channel, Nanos, Venue};
 
 /// What a metric is of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -154,6 +154,7 @@ pub struct Metrics {
     pub live: LiveMetrics,
     /// What the process uses of the system.
     pub process: ProcessMetrics,
+    spreads: SpreadMetrics,
 }
 
 /// The metrics of what serves clients.
@@ -227,7 +228,22 @@ pub struct QueueMetrics {
     pub age: Gauge<f64, std::sync::atomic::AtomicU64>,
 }
 
-/// The metrics of the files of one channel.
+/// The metrics of spreads between exchanges.
+#[derive(Clone, Debug, Default)]
+pub struct SpreadMetrics {
+    /// Quotes compared.
+    pub updates: Counter,
+    /// Quotes that came after a younger one had been compared.
+    pub late: Counter,
+    /// Episodes begun.
+    pub episodes: Counter,
+    /// Episodes that are open.
+    pub open: Gauge,
+    /// Pairs of exchanges that seem to trade two assets under one symbol.
+    pub quarantined: Gauge,
+}
+
+/// The metrics of the files of one table.
 #[derive(Clone, Debug)]
 pub struct FileMetrics {
     /// Rows in files that are whole and in place.
@@ -274,6 +290,7 @@ impl Metrics {
             instruments: Gauge::default(),
             live: LiveMetrics::default(),
             process: ProcessMetrics::default(),
+            spreads: SpreadMetrics::default(),
         };
         it.register();
         it
@@ -308,8 +325,20 @@ impl Metrics {
         to.register("exchange_lag_seconds", help, self.exchange_lag.clone());
         let help = "Seconds since market data was received last";
         to.register("last_message_age_seconds", help, self.last_message_age.clone());
+        self.register_spreads();
         self.register_live();
         self.register_process();
+    }
+
+    fn register_spreads(&mut self) {
+        let (to, it) = (&mut self.registry, &self.spreads);
+        to.register("spread_updates", "Quotes compared between exchanges", it.updates.clone());
+        let help = "Quotes that came after a younger one had been compared";
+        to.register("spread_late", help, it.late.clone());
+        to.register("episodes", "Episodes of a cross that pays begun", it.episodes.clone());
+        to.register("episodes_open", "Episodes that are open", it.open.clone());
+        let help = "Pairs of exchanges that seem to trade two assets under one symbol";
+        to.register("quarantined_pairs", help, it.quarantined.clone());
     }
 
     fn register_live(&mut self) {
@@ -374,10 +403,22 @@ impl Metrics {
         }
     }
 
+    /// The handles of spreads between exchanges.
+    #[must_use]
+    pub fn spreads(&self) -> &SpreadMetrics {
+        &self.spreads
+    }
+
     /// The handles of the files of one channel.
     #[must_use]
     pub fn files(&self, channel: Channel) -> FileMetrics {
-        let labels = FileLabels { channel: channel.name() };
+        self.table(channel.name())
+    }
+
+    /// The handles of the files of one table: `quotes`, `trades`, `spreads` or `gaps`.
+    #[must_use]
+    pub fn table(&self, name: &'static str) -> FileMetrics {
+        let labels = FileLabels { channel: name };
         FileMetrics {
             rows: self.rows_written.get_or_create_owned(&labels),
             lost: self.rows_lost.get_or_create_owned(&labels),
@@ -418,6 +459,16 @@ fn without_families(page: &str) -> String {
         }
     }
     plain
+}
+
+impl QueueMetrics {
+    /// Takes down what a consumer finds: how many events, and when the oldest was received.
+    pub fn look(&self, depth: usize, oldest: Option<Nanos>, now: Nanos) {
+        self.depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+        #[expect(clippy::cast_precision_loss, reason = "an age of centuries may be inexact")]
+        let age = oldest.map_or(0.0, |it| now.0.saturating_sub(it.0).max(0) as f64 / 1e9);
+        self.age.set(age);
+    }
 }
 
 impl VenueMetrics {

@@ -13,13 +13,13 @@ use tungstenite::http::Uri;
 
 use super::{
     Plan, Problems, Root, VenuePlan,
-    written::{self, Amount, Count},
+    written::{self, Amount, Count, Period},
 };
 use crate::{
     exchange::{self, Protocol},
     feed::{discovery::Filter, session::Patience},
     market::{Channel, Exchange, Market, UnknownName, Venue},
-    store,
+    spreads, store,
 };
 
 /// More writer threads than this are a slip of the pen.
@@ -30,14 +30,17 @@ const THREADS_MAX: usize = 1000;
 const CAPACITY_MAX: usize = 100_000_000;
 /// As many as the registry holds.
 const SYMBOLS_MAX: usize = crate::registry::INSTRUMENTS_MAX;
+/// 6 KB an instrument.
+const SAMPLES_MAX: u128 = 1000;
+/// Quotes of this long wait in memory.
+const REORDER_MAX: Duration = Duration::from_secs(10);
 
 pub(super) fn plan(it: &written::Written, beside: &Path) -> Result<Plan, Problems> {
     let mut check = Check { problems: Vec::new() };
     let storage = check.storage(&it.storage);
     check.within("queues.capacity", it.queues.capacity, CAPACITY_MAX);
     check.live(&it.live);
-    check.not_zero("spreads.max_quote_age", it.spreads.max_quote_age);
-    check.finite("spreads.min_net_bps", it.spreads.min_net_bps);
+    let spreads = check.spreads(&it.spreads, &it.exchange);
     check.defaults(&it.defaults);
     let venues = check.venues(it, beside);
     match storage {
@@ -45,6 +48,7 @@ pub(super) fn plan(it: &written::Written, beside: &Path) -> Result<Plan, Problem
             storage,
             writers: it.storage.threads.0,
             queue_capacity: it.queues.capacity.0,
+            spreads,
             venues,
         }),
         _ => Err(Problems(check.problems)),
@@ -66,7 +70,7 @@ impl Check {
         }
     }
 
-    fn not_zero(&mut self, key: &str, written::Period(value): written::Period) {
+    fn not_zero(&mut self, key: &str, Period(value): Period) {
         if value == Duration::ZERO {
             self.problem(key, "must be longer than 0s");
         }
@@ -123,6 +127,62 @@ impl Check {
         self.within("live.client_queue", it.client_queue, CAPACITY_MAX);
         self.within("live.max_clients", it.max_clients, CAPACITY_MAX);
         self.not_zero("live.ping_interval", it.ping_interval);
+    }
+
+    fn spreads(
+        &mut self,
+        it: &written::Spreads,
+        exchanges: &[written::Exchange],
+    ) -> Option<spreads::Settings> {
+        self.not_zero("spreads.max_quote_age", it.max_quote_age);
+        self.finite("spreads.min_net_bps", it.min_net_bps);
+        self.not_negative("spreads.hysteresis_bps", it.hysteresis_bps);
+        self.not_negative("spreads.identity_guard", it.identity_guard);
+        if it.identity_guard.0 == 0.0 {
+            self.problem("spreads.identity_guard", "must be above 0, such as 0.2 for 20 %");
+        }
+        self.not_zero("spreads.sample_every", it.sample_every);
+        self.windows(it.window, it.sample_every);
+        if REORDER_MAX < it.reorder.0 {
+            let max = humantime::format_duration(REORDER_MAX);
+            self.problem("spreads.reorder", format_args!("must be \"{max}\" or less"));
+        }
+        let mut same_asset = Vec::new();
+        for it in &it.same_asset {
+            match it.parse() {
+                Ok(it) => same_asset.push(it),
+                Err(err) => self.problem("spreads.same_asset", err),
+            }
+        }
+        let venue = |it: &written::Exchange| {
+            Some(Venue::new(it.name.parse().ok()?, it.market.parse().ok()?))
+        };
+        let fees = exchanges.iter().filter_map(|it| Some((venue(it)?, it.taker_fee_bps.0)));
+        it.enabled.then(|| spreads::Settings {
+            max_quote_age: it.max_quote_age.0,
+            min_net_bps: it.min_net_bps.0,
+            hysteresis_bps: it.hysteresis_bps.0,
+            identity_guard: it.identity_guard.0,
+            identity_after: it.identity_after.0,
+            same_asset,
+            taker_fee_bps: fees.collect(),
+            window: it.window.0,
+            sample_every: it.sample_every.0,
+            reorder: it.reorder.0,
+        })
+    }
+
+    fn windows(&mut self, Period(window): Period, Period(step): Period) {
+        if window < step {
+            self.problem("spreads.window", "must not be shorter than sample_every");
+        }
+        let steps = window.as_millis() / step.as_millis().max(1);
+        if SAMPLES_MAX < steps {
+            let what = format_args!(
+                "must be {SAMPLES_MAX} times sample_every at most, for the memory, not {steps} times"
+            );
+            self.problem("spreads.window", what);
+        }
     }
 
     fn defaults(&mut self, it: &written::Defaults) {

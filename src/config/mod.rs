@@ -19,7 +19,7 @@ use crate::{
         session::Patience,
     },
     market::Channel,
-    store,
+    spreads, store,
 };
 
 /// What the program is to do.
@@ -31,6 +31,8 @@ pub struct Plan {
     pub writers: usize,
     /// Events each consumer's queue holds; at least one.
     pub queue_capacity: usize,
+    /// How quotes are compared between exchanges; `None` when they are not.
+    pub spreads: Option<spreads::Settings>,
     /// The venues to collect from; at least one, each once.
     pub venues: Vec<VenuePlan>,
 }

@@ -78,17 +78,35 @@ impl Default for Live {
     }
 }
 
-/// Checked, and used once spreads are computed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Spreads {
+    pub(super) enabled: bool,
     pub(super) max_quote_age: Period,
     pub(super) min_net_bps: Amount,
+    pub(super) hysteresis_bps: Amount,
+    pub(super) identity_guard: Amount,
+    pub(super) identity_after: Period,
+    pub(super) same_asset: Vec<String>,
+    pub(super) window: Period,
+    pub(super) sample_every: Period,
+    pub(super) reorder: Period,
 }
 
 impl Default for Spreads {
     fn default() -> Self {
-        Self { max_quote_age: Period(Duration::from_secs(2)), min_net_bps: Amount(0.0) }
+        Self {
+            enabled: true,
+            max_quote_age: Period(Duration::from_secs(2)),
+            min_net_bps: Amount(0.0),
+            hysteresis_bps: Amount(0.0),
+            identity_guard: Amount(0.2),
+            identity_after: Period(Duration::from_mins(1)),
+            same_asset: Vec::new(),
+            window: Period(Duration::from_mins(15)),
+            sample_every: Period(Duration::from_secs(5)),
+            reorder: Period(Duration::from_millis(20)),
+        }
     }
 }
 

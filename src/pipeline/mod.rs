@@ -2,9 +2,11 @@
 //!
 //! Sinks start first, then the venues, which read their lists and start their connections. Stopping
 //! runs the other way: connections end, and with them the only senders; so the queues end, and the
-//! writers drain them and close their files. All threads are named, scoped and joined.
+//! writers drain them and close their files. The ledger ends when all who have a record to write
+//! have. All threads are named, scoped and joined.
 
 mod episode;
+mod spreads;
 mod venue;
 
 use std::{
@@ -30,12 +32,15 @@ use crate::{
         http::CertificateError,
         sinks::{Lane, Sinks},
     },
-    market::{Event, Venue},
+    market::{Event, Record, Venue},
     metrics::{Metrics, QueueMetrics},
     registry::Registry,
     stop::Stop,
-    store::{self, Dataset, StoreError, Writer},
+    store::{self, Dataset, RecordWriter, StoreError, Writer},
 };
+
+/// Records that wait to be written, of 200 bytes at most each: far more than an hour makes.
+const RECORDS_MAX: usize = 10_000;
 
 /// How often the state of the whole is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -129,16 +134,24 @@ pub fn run_with(
         })
         .unzip();
     let counters: Vec<_> = lanes.iter().map(|it| it.metrics.clone()).collect();
+    let engine = spreads::engine(plan);
 
     let (venues, written) = thread::scope(|scope| {
+        // Whoever has records to write is handed a clone.
+        let (records, to_record) = newest::<Record>(RECORDS_MAX);
         let mut writers = Vec::new();
+        let writer = RecordWriter::new(&dataset, &plan.storage, &whole.registry, metrics);
+        let queue = metrics.queue("ledger");
+        let body = move || store::run_records(&to_record, writer, &queue, feed::now);
+        writers.extend(whole.spawn(scope, "ledger".to_owned(), body));
         for (n, events) in queues.into_iter().enumerate() {
             let writer = Writer::new(&dataset, n, &plan.storage, &whole.registry, metrics);
             let (whole, write, queue) = (&whole, &write, &counters[n]);
             let body = move || write(&events, writer, queue);
             writers.extend(whole.spawn(scope, format!("writer-{n}"), body));
         }
-        let sinks = Sinks::new(lanes, Vec::new());
+        let compare = |it| spreads::start(scope, &whole, plan, it, records.clone(), None);
+        let sinks = Sinks::new(lanes, engine.iter().map(compare).collect());
         let mut venues = Vec::new();
         for (venue, clients) in plan.venues.iter().zip(&clients) {
             let (whole, sinks) = (&whole, sinks.clone());
@@ -146,8 +159,8 @@ pub fn run_with(
             venues.extend(whole.spawn(scope, format!("venue-{}", venue.protocol.venue), body));
         }
         // From here on the connections own the only senders.
-        drop(sinks);
-        whole.watch(&counters);
+        drop((sinks, records));
+        whole.watch(plan.writers);
         for it in &clients {
             it.http.shutdown();
         }
@@ -217,23 +230,38 @@ impl Whole<'_> {
     }
 
     /// Looks at the state of the whole until it is to stop.
-    fn watch(&self, queues: &[QueueMetrics]) {
-        let mut episodes: Vec<_> = queues.iter().map(|_| Episode::default()).collect();
+    fn watch(&self, writers: usize) {
+        let names = (0..writers).map(|n| format!("writer-{n}"));
+        let names = names.chain(["spreads", "ledger"].map(str::to_owned));
+        let mut queues: Vec<_> = names
+            .map(|it| Watched {
+                metrics: self.metrics.queue(&it),
+                name: it,
+                drops: Episode::default(),
+            })
+            .collect();
         while !self.stop.wait(LOOK_EVERY) {
-            self.look(queues, &mut episodes);
+            self.look(&mut queues);
         }
-        self.look(queues, &mut episodes);
+        self.look(&mut queues);
     }
 
-    fn look(&self, queues: &[QueueMetrics], episodes: &mut [Episode]) {
+    fn look(&self, queues: &mut [Watched]) {
         let known = self.registry.len();
         self.metrics.instruments.set(i64::try_from(known).unwrap_or(i64::MAX));
-        for (n, (queue, episode)) in queues.iter().zip(episodes).enumerate() {
-            if let Some(line) = episode.look(queue.dropped.get()) {
-                log::warn!("queue writer-{n}: {line}");
+        for Watched { name, metrics, drops } in queues {
+            if let Some(line) = drops.look(metrics.dropped.get()) {
+                log::warn!("queue {name}: {line}");
             }
         }
     }
+}
+
+/// A queue of which it is said when it drops.
+struct Watched {
+    name: String,
+    metrics: QueueMetrics,
+    drops: Episode,
 }
 
 fn joined<T>(thread: ScopedJoinHandle<'_, Option<T>>) -> Option<T> {

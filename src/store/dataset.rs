@@ -11,8 +11,8 @@ use std::{
 use super::{
     error::StoreError,
     file::{JOURNAL, OPEN, create_dirs},
+    table::Table,
 };
-use crate::market::Channel;
 
 /// How the names of the files end by which a run shows that it lives.
 const LOCK: &str = ".lock";
@@ -41,7 +41,7 @@ impl Dataset {
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         fs::create_dir_all(dir).map_err(StoreError::during("create", dir))?;
         let journal = dir.join(JOURNAL);
-        for folder in [JOURNAL, Channel::Quotes.name(), Channel::Trades.name()] {
+        for folder in Table::ALL.map(Table::name).iter().chain([&JOURNAL]) {
             create_dirs(dir, &dir.join(folder))?;
         }
         let run = run_id();

@@ -6,7 +6,6 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use arrow::{array::RecordBatch, datatypes::Date32Type};
@@ -16,12 +15,12 @@ use parquet::{
 };
 
 use super::{
-    batch::{BATCH_ROWS, Columns},
     error::{Cause, StoreError},
     properties::say,
-    schema::micros,
+    schema::{micros, schema},
+    table::Table,
 };
-use crate::market::{Channel, Event, Exchange, Instrument, Nanos};
+use crate::market::{Exchange, Nanos};
 
 /// Where files are written, below the folder of the dataset.
 pub(super) const JOURNAL: &str = "journal";
@@ -32,31 +31,37 @@ pub(super) const OPEN: &str = ".parquet.open";
 /// What is told apart by files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Partition {
-    pub(super) channel: Channel,
-    pub(super) exchange: Exchange,
-    /// The UTC day of `ts_recv`, counted from the epoch.
+    pub(super) table: Table,
+    /// `None` for a table that is not parted by exchange.
+    pub(super) exchange: Option<Exchange>,
+    /// The UTC day of [`Table::time`], counted from the epoch.
     pub(super) day: i32,
 }
 
 impl Partition {
-    /// `quotes/date=2026-11-23/exchange=binance`
+    /// `quotes/date=2026-11-23/exchange=binance` or `gaps/date=2026-11-23`
     fn folder(self) -> PathBuf {
         let date =
             Date32Type::to_naive_date_opt(self.day).expect("chrono reaches further than i64");
-        let folder = format!("{}/date={date}/exchange={}", self.channel, self.exchange);
-        PathBuf::from(folder)
+        let exchange = self.exchange.map(|it| format!("/exchange={it}")).unwrap_or_default();
+        PathBuf::from(format!("{}/date={date}{exchange}", self.table))
+    }
+
+    /// `quotes-binance` or `gaps`
+    pub(super) fn name(self) -> String {
+        let exchange = self.exchange.map(|it| format!("-{it}")).unwrap_or_default();
+        format!("{}{exchange}", self.table)
     }
 }
 
-/// A file that is being written. It has at least one row, once its creator has appended it.
+/// A file that is being written. Whoever creates it writes at least one row.
 pub(super) struct OpenFile {
     pub(super) partition: Partition,
     pub(super) opened: Nanos,
-    columns: Columns,
     writer: ArrowWriter<File>,
     rows: u64,
-    /// The smallest and the largest `ts_recv`, in microseconds.
-    received: Option<(i64, i64)>,
+    /// The first and the last [`Table::time`].
+    times: Option<(Nanos, Nanos)>,
     path: PathBuf,
     root: PathBuf,
     name: String,
@@ -71,7 +76,6 @@ impl OpenFile {
         properties: &WriterPropertiesPtr,
         now: Nanos,
     ) -> Result<Self, StoreError> {
-        let columns = Columns::new(partition.channel, partition.exchange);
         let path = root.join(JOURNAL).join(format!("{name}{OPEN}"));
         let file = File::options()
             .read(true)
@@ -79,23 +83,22 @@ impl OpenFile {
             .create_new(true)
             .open(&path)
             .map_err(StoreError::during("create", &path))?;
-        let writer =
-            ArrowWriter::try_new(file, columns.schema(), Some(properties.as_ref().clone()))
-                .map_err(StoreError::during("create", &path))?;
+        let schema = schema(partition.table);
+        let writer = ArrowWriter::try_new(file, schema, Some(properties.as_ref().clone()))
+            .map_err(StoreError::during("create", &path))?;
         Ok(Self {
             partition,
             opened: now,
-            columns,
             writer,
             rows: 0,
-            received: None,
+            times: None,
             path,
             root: root.to_owned(),
             name,
         })
     }
 
-    /// Rows appended so far, whether they are on the disk or not.
+    /// Rows written so far, whether they are on the disk or not.
     pub(super) fn rows(&self) -> u64 {
         self.rows
     }
@@ -105,24 +108,18 @@ impl OpenFile {
         (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
     }
 
-    /// Adds a row. It counts as appended even if that fails.
-    pub(super) fn append(
+    /// Adds the rows of `batch`, whose first and last [`Table::time`] are `times`. They count as
+    /// written even if that fails.
+    pub(super) fn write(
         &mut self,
-        event: &Event,
-        instrument: &Arc<Instrument>,
+        batch: &RecordBatch,
+        times: (Nanos, Nanos),
     ) -> Result<(), StoreError> {
-        let at = micros(event.ts_recv());
-        let (first, last) = self.received.unwrap_or((at, at));
-        self.received = Some((first.min(at), last.max(at)));
-        self.rows += 1;
-        self.columns.push(event, instrument);
-        if self.columns.len() < BATCH_ROWS { Ok(()) } else { self.write_batch() }
-    }
-
-    fn write_batch(&mut self) -> Result<(), StoreError> {
-        let batch: RecordBatch = self.columns.take();
+        let (first, last) = self.times.unwrap_or(times);
+        self.times = Some((first.min(times.0), last.max(times.1)));
+        self.rows += batch.num_rows() as u64;
         let groups = self.writer.flushed_row_groups().len();
-        self.writer.write(&batch).map_err(StoreError::during("write", &self.path))?;
+        self.writer.write(batch).map_err(StoreError::during("write", &self.path))?;
         if groups < self.writer.flushed_row_groups().len() {
             // Else all of the file is left to do when it is closed, and the queue fills up.
             self.writer.inner().sync_data().map_err(StoreError::during("sync", &self.path))?;
@@ -146,11 +143,8 @@ impl OpenFile {
         }
     }
 
-    /// Writes what is left, then the footer, reads the footer back, and syncs.
+    /// Writes the footer, reads it back, and syncs.
     fn seal(&mut self) -> Result<(), StoreError> {
-        if 0 < self.columns.len() {
-            self.write_batch()?;
-        }
         self.describe();
         self.writer.finish().map_err(StoreError::during("finish", &self.path))?;
         self.check().map_err(StoreError::during("check", &self.path))?;
@@ -160,9 +154,9 @@ impl OpenFile {
     /// What can only be said of a file once it has all its rows.
     fn describe(&mut self) {
         let mut lines = vec![say("rows", self.rows.to_string())];
-        if let Some((first, last)) = self.received {
-            lines.push(say("ts_recv_first", first.to_string()));
-            lines.push(say("ts_recv_last", last.to_string()));
+        if let Some((first, last)) = self.times {
+            lines.push(say("ts_recv_first", micros(first).to_string()));
+            lines.push(say("ts_recv_last", micros(last).to_string()));
         }
         for line in lines {
             self.writer.append_key_value_metadata(line);

@@ -1,24 +1,30 @@
-//! Events to Parquet files.
+//! Events and records to Parquet files.
 //!
 //! ```text
 //! DIR/quotes/date=2026-11-23/exchange=binance/<unique>.parquet
 //! DIR/trades/date=2026-11-23/exchange=binance/<unique>.parquet
+//! DIR/spreads/date=2026-11-23/<unique>.parquet
+//! DIR/gaps/date=2026-11-23/<unique>.parquet
 //! DIR/journal/                                 what is not finished
 //! ```
 //!
 //! Invariants, each checked by a test:
 //! - what ends in `.parquet` is whole, and stays as it is;
 //! - no file is without rows;
-//! - rows given to a [`Writer`] = rows in finished files + rows counted as lost.
+//! - rows given to a [`Writer`] or a [`RecordWriter`] = rows in finished files + rows counted as lost.
 
 mod batch;
 mod compression;
 mod dataset;
 mod error;
 mod file;
+mod lane;
 mod names;
 mod properties;
+mod record_writer;
+mod records;
 mod schema;
+mod table;
 mod writer;
 
 use std::{path::PathBuf, thread, time::Duration};
@@ -27,12 +33,15 @@ pub use self::{
     compression::{Compression, InvalidCompression},
     dataset::Dataset,
     error::StoreError,
+    lane::Totals,
+    record_writer::RecordWriter,
     schema::schema,
-    writer::{Totals, Writer},
+    table::Table,
+    writer::Writer,
 };
 use crate::{
     channel::{Received, Receiver},
-    market::{Event, Nanos},
+    market::{Event, Nanos, Record},
     metrics::QueueMetrics,
 };
 
@@ -58,6 +67,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// How often files are checked for their age and size, in nanoseconds.
 const TICK: i64 = 100_000_000;
+
+/// How often the files of records are looked at when there are none.
+const RECORDS_EVERY: Duration = Duration::from_millis(100);
 
 /// Writes all events until the queue's senders are gone, then closes all files.
 ///
@@ -86,6 +98,31 @@ pub fn run(
         if drained < DRAIN_MAX {
             thread::park_timeout(PAUSE);
         }
+    }
+}
+
+/// The most records taken out of the queue at a time.
+const RECORDS_MAX: usize = 1_024;
+
+/// Writes all records until the queue's senders are gone, then closes all files.
+///
+/// `clock` tells the time, in nanoseconds since the epoch.
+pub fn run_records(
+    records: &Receiver<Record>,
+    mut writer: RecordWriter<'_>,
+    queue: &QueueMetrics,
+    clock: impl Fn() -> Nanos,
+) -> Totals {
+    let mut batch = Vec::new();
+    loop {
+        let received = records.recv_all(&mut batch, RECORDS_MAX, RECORDS_EVERY);
+        queue.depth.set(i64::try_from(records.len()).unwrap_or(i64::MAX));
+        let now = clock();
+        if received == Received::Closed {
+            return writer.finish(now);
+        }
+        writer.append(&mut batch, now);
+        writer.tick(now);
     }
 }
 

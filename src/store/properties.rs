@@ -20,7 +20,8 @@ pub(super) const ROW_GROUP_ROWS: usize = 131_072;
 const FORMAT_VERSION: &str = "1";
 
 /// Columns of integers that grow, or stay the same, from row to row.
-const DELTAS: [&str; 4] = ["ts_event", "ts_recv", "sequence", "conn_id"];
+const DELTAS: [&str; 8] =
+    ["ts_event", "ts_recv", "ts_from", "ts_to", "ts_open", "ts_close", "sequence", "conn_id"];
 
 /// Columns whose least and greatest value narrow no search, as all symbols are mixed in a file. To
 /// compare strings for them takes a quarter of the writer's time.

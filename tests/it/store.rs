@@ -1,6 +1,7 @@
 //! Events to Parquet files.
 
 mod failures;
+mod records;
 mod runs;
 
 use std::{
@@ -181,7 +182,7 @@ fn a_file_has_the_columns_that_were_promised() {
                 |it: &FieldRef| (it.name().clone(), it.data_type().clone(), it.is_nullable());
             it.fields().iter().map(column).collect::<Vec<_>>()
         };
-        assert_eq!(columns(reader.expect("Parquet").schema()), columns(&schema(channel)));
+        assert_eq!(columns(reader.expect("Parquet").schema()), columns(&schema(channel.into())));
     }
 }
 
