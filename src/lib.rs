@@ -6,6 +6,7 @@ pub mod config;
 pub mod exchange;
 pub mod feed;
 pub mod json;
+pub mod live;
 pub mod market;
 pub mod metrics;
 pub mod pipeline;

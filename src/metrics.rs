@@ -6,7 +6,11 @@
 pub mod health;
 mod histogram;
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use prometheus_client::{
@@ -148,6 +152,7 @@ pub struct Metrics {
     exchange_lag: Family<VenueLabels, Histogram>,
     last_message_age: Family<VenueLabels, Gauge<f64, std::sync::atomic::AtomicU64>>,
     health: Mutex<HashMap<Venue, Arc<VenueHealth>>>,
+    queues: Mutex<BTreeSet<String>>,
     /// Instruments in the registry.
     pub instruments: Gauge,
     /// What serves clients.
@@ -287,6 +292,7 @@ impl Metrics {
             exchange_lag: Family::default(),
             last_message_age: Family::default(),
             health: Mutex::default(),
+            queues: Mutex::default(),
             instruments: Gauge::default(),
             live: LiveMetrics::default(),
             process: ProcessMetrics::default(),
@@ -392,9 +398,17 @@ impl Metrics {
         }
     }
 
+    /// All queues that somebody has asked for, by name.
+    #[must_use]
+    pub fn queues(&self) -> Vec<(String, QueueMetrics)> {
+        let names = self.queues.lock().clone();
+        names.into_iter().map(|it| (it.clone(), self.queue(&it))).collect()
+    }
+
     /// The handles of one queue.
     #[must_use]
     pub fn queue(&self, name: &str) -> QueueMetrics {
+        self.queues.lock().insert(name.to_owned());
         let labels = QueueLabels { queue: name.to_owned() };
         QueueMetrics {
             dropped: self.queue_dropped.get_or_create_owned(&labels),

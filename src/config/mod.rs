@@ -18,6 +18,7 @@ use crate::{
         http::{CertificateError, Client},
         session::Patience,
     },
+    live,
     market::Channel,
     spreads, store,
 };
@@ -31,6 +32,8 @@ pub struct Plan {
     pub writers: usize,
     /// Events each consumer's queue holds; at least one.
     pub queue_capacity: usize,
+    /// How clients are served; `None` when they are not.
+    pub live: Option<live::Settings>,
     /// How quotes are compared between exchanges; `None` when they are not.
     pub spreads: Option<spreads::Settings>,
     /// The venues to collect from; at least one, each once.
