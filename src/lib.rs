@@ -7,6 +7,7 @@ pub mod exchange;
 pub mod feed;
 pub mod json;
 pub mod ledger;
+pub mod live;
 pub mod market;
 pub mod metrics;
 pub mod pipeline;

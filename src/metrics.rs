@@ -3,19 +3,24 @@
 //! Labels are exchange, market, channel, queue and reason, never a symbol. The hot path counts in
 //! plain integers and adds them here once a batch; look a handle up once and keep it.
 
-use std::fmt;
+pub mod health;
+mod histogram;
 
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
-    },
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
+use self::health::VenueHealth;
+pub use self::histogram::{Histogram, Tally};
 use crate::market::{Channel, GapReason, Nanos, Venue};
 
 /// What a metric is of.
@@ -153,9 +158,47 @@ pub struct Metrics {
     write_errors: Counter,
     journal: JournalMetrics,
     gaps: GapMetrics,
+    exchange_lag: Family<VenueLabels, Histogram>,
+    last_message_age: Family<VenueLabels, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    health: Mutex<HashMap<Venue, Arc<VenueHealth>>>,
+    queues: Mutex<BTreeSet<String>>,
     /// Instruments in the registry.
     pub instruments: Gauge,
+    /// What serves clients.
+    pub live: LiveMetrics,
+    /// What the process uses of the system.
+    pub process: ProcessMetrics,
     spreads: SpreadMetrics,
+}
+
+/// The metrics of what serves clients.
+#[derive(Clone, Debug, Default)]
+pub struct LiveMetrics {
+    /// WebSocket clients.
+    pub clients: Gauge,
+    /// Messages sent to clients.
+    pub sent: Counter,
+    /// Messages dropped because a client's queue was full.
+    pub dropped: Counter,
+    /// Messages turned into JSON.
+    pub serialised: Counter,
+    /// HTTP requests, those for a WebSocket too.
+    pub requests: Counter,
+    /// Clients closed because they did not answer pings or did not read.
+    pub dead: Counter,
+    /// From the exchange's socket to the client's.
+    pub latency: Histogram,
+}
+
+/// What the process uses of the system.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessMetrics {
+    /// Bytes of memory in use.
+    pub resident: Gauge,
+    /// Threads.
+    pub threads: Gauge,
+    /// Open file descriptors.
+    pub descriptors: Gauge,
 }
 
 /// The metrics of one venue's connections.
@@ -180,6 +223,12 @@ pub struct VenueMetrics {
     pub unknown_frames: Counter,
     /// Connections that are up.
     pub connections: Gauge,
+    /// Time of receipt minus the exchange's own time, where it gives one.
+    pub lag: Histogram,
+    /// Seconds since market data was received last, when somebody last looked.
+    pub last_message_age: Gauge<f64, std::sync::atomic::AtomicU64>,
+    /// How it is doing.
+    pub health: Arc<VenueHealth>,
 }
 
 /// The metrics of one queue.
@@ -222,7 +271,7 @@ pub struct FileMetrics {
 }
 
 /// The metrics of the journals.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct JournalMetrics {
     /// Seconds it took to sync one.
     pub flush: Histogram,
@@ -271,13 +320,15 @@ impl Metrics {
             rows_lost: Family::default(),
             files_written: Family::default(),
             write_errors: Counter::default(),
-            journal: JournalMetrics {
-                // From half a millisecond to 16 s.
-                flush: Histogram::new(exponential_buckets(0.000_5, 2.0, 16)),
-                bytes: Gauge::default(),
-            },
+            journal: JournalMetrics::default(),
             gaps: GapMetrics::default(),
+            exchange_lag: Family::default(),
+            last_message_age: Family::default(),
+            health: Mutex::default(),
+            queues: Mutex::default(),
             instruments: Gauge::default(),
+            live: LiveMetrics::default(),
+            process: ProcessMetrics::default(),
             spreads: SpreadMetrics::default(),
         };
         it.register();
@@ -315,7 +366,17 @@ impl Metrics {
         let help = "Losses declared in the ledger, by reason";
         to.register("gaps", help, self.gaps.0.clone());
         to.register("instruments", "Instruments in the registry", self.instruments.clone());
-        let it = &self.spreads;
+        let help = "Time of receipt minus the exchange's own time";
+        to.register("exchange_lag_seconds", help, self.exchange_lag.clone());
+        let help = "Seconds since market data was received last";
+        to.register("last_message_age_seconds", help, self.last_message_age.clone());
+        self.register_spreads();
+        self.register_live();
+        self.register_process();
+    }
+
+    fn register_spreads(&mut self) {
+        let (to, it) = (&mut self.registry, &self.spreads);
         to.register("spread_updates", "Quotes compared between exchanges", it.updates.clone());
         let help = "Quotes that came after a younger one had been compared";
         to.register("spread_late", help, it.late.clone());
@@ -323,6 +384,30 @@ impl Metrics {
         to.register("episodes_open", "Episodes that are open", it.open.clone());
         let help = "Pairs of exchanges that seem to trade two assets under one symbol";
         to.register("quarantined_pairs", help, it.quarantined.clone());
+    }
+
+    fn register_live(&mut self) {
+        let (to, it) = (&mut self.registry, &self.live);
+        to.register("live_clients", "WebSocket clients", it.clients.clone());
+        to.register("live_sent", "Messages sent to clients", it.sent.clone());
+        let help = "Messages dropped because a client's queue was full";
+        to.register("live_dropped", help, it.dropped.clone());
+        to.register("live_serialised", "Messages turned into JSON", it.serialised.clone());
+        to.register("live_requests", "HTTP requests", it.requests.clone());
+        let help = "Clients closed because they did not answer pings or did not read";
+        to.register("live_dead", help, it.dead.clone());
+        let help = "From the exchange's socket to the client's";
+        to.register("live_latency_seconds", help, it.latency.clone());
+    }
+
+    fn register_process(&mut self) {
+        let (to, it) = (&mut self.registry, &self.process);
+        to.register("resident_memory_bytes", "Memory in use", it.resident.clone());
+        to.register("threads", "Threads", it.threads.clone());
+        to.register("open_descriptors", "Open file descriptors", it.descriptors.clone());
+        let build = Family::<Vec<(&str, &str)>, Gauge>::default();
+        build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        to.register("build_info", "The program's version, as a label", build);
     }
 
     /// The handles of one venue. Look them up once a connection, not once a message.
@@ -350,12 +435,23 @@ impl Metrics {
             decode_errors: self.decode_errors.get_or_create_owned(&labels),
             unknown_frames: self.unknown_frames.get_or_create_owned(&labels),
             connections: self.connections.get_or_create_owned(&labels),
+            lag: self.exchange_lag.get_or_create_owned(&labels),
+            last_message_age: self.last_message_age.get_or_create_owned(&labels),
+            health: Arc::clone(self.health.lock().entry(venue).or_default()),
         }
+    }
+
+    /// All queues that somebody has asked for, by name.
+    #[must_use]
+    pub fn queues(&self) -> Vec<(String, QueueMetrics)> {
+        let names = self.queues.lock().clone();
+        names.into_iter().map(|it| (it.clone(), self.queue(&it))).collect()
     }
 
     /// The handles of one queue.
     #[must_use]
     pub fn queue(&self, name: &str) -> QueueMetrics {
+        self.queues.lock().insert(name.to_owned());
         let labels = QueueLabels { queue: name.to_owned() };
         QueueMetrics {
             dropped: self.queue_dropped.get_or_create_owned(&labels),
@@ -400,13 +496,38 @@ impl Metrics {
         self.journal.clone()
     }
 
-    /// All of them in the Prometheus text format.
+    /// All of them in the Prometheus text format, version 0.0.4.
     #[must_use]
     pub fn page(&self) -> String {
         let mut page = String::new();
-        text::encode(&mut page, &self.registry).expect("writing to a String does not fail");
-        page
+        text::encode_registry(&mut page, &self.registry)
+            .expect("writing to a String does not fail");
+        without_families(&page)
     }
+}
+
+/// Gives a page of the other text format, which types a counter by the name of its family, the
+/// names of samples.
+fn without_families(page: &str) -> String {
+    let mut plain = String::with_capacity(page.len() + 1024);
+    let mut help = None;
+    for line in page.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            help = rest.split_once(' ');
+        } else if let Some((name, kind)) =
+            line.strip_prefix("# TYPE ").and_then(|it| it.split_once(' '))
+        {
+            let suffix = if kind == "counter" { "_total" } else { "" };
+            if let Some((_, help)) = help.take() {
+                plain.extend(["# HELP ", name, suffix, " ", help, "\n"]);
+            }
+            plain.extend(["# TYPE ", name, suffix, " ", kind, "\n"]);
+        } else {
+            plain += line;
+            plain.push('\n');
+        }
+    }
+    plain
 }
 
 impl QueueMetrics {
@@ -469,9 +590,15 @@ mod tests {
             "spread_aggregator_gaps_total{exchange=\"okx\",market=\"perp\",reason=\"crash\"} 0",
             "spread_aggregator_queue_dropped_total{queue=\"writer-0\"} 5",
             "spread_aggregator_rows_written_total{channel=\"trades\"} 9",
+            "# TYPE spread_aggregator_rows_written_total counter",
+            "# HELP spread_aggregator_rows_written_total Rows in finished files.",
+            "# TYPE spread_aggregator_connections_up gauge",
+            "# TYPE spread_aggregator_exchange_lag_seconds histogram",
+            concat!("spread_aggregator_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         ] {
             assert!(page.contains(line), "{line} is not in\n{page}");
         }
+        assert!(!page.contains("# EOF"), "that is OpenMetrics");
         assert_eq!(venue.reconnects(ReconnectReason::Mute), 1);
         assert_eq!(venue.reconnects(ReconnectReason::Io), 0);
     }

@@ -87,6 +87,15 @@ impl Registry {
         self.inner.read().instruments.get(id.0 as usize).cloned()
     }
 
+    /// The instruments as they are now: those whose name has another meaning by now are left out.
+    #[must_use]
+    pub fn current(&self) -> Vec<Arc<Instrument>> {
+        let inner = self.inner.read();
+        let mut ids: Vec<_> = inner.ids.values().collect();
+        ids.sort_unstable();
+        ids.into_iter().map(|it| Arc::clone(&inner.instruments[it.0 as usize])).collect()
+    }
+
     /// How many instruments have been met.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -159,7 +168,8 @@ mod tests {
         let resized = Instrument { contract_size: 10.0, ..instrument(Market::Perp, 1) };
         let new = registry.intern(resized.clone()).expect("room");
         assert_ne!(old, new);
-        assert_eq!(registry.intern(resized), Ok(new));
+        assert_eq!(registry.intern(resized.clone()), Ok(new));
+        assert_eq!(registry.current(), [Arc::new(resized)]);
     }
 
     #[test]

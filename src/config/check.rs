@@ -5,6 +5,7 @@ use std::{
     fmt::Display,
     fs,
     net::SocketAddr,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -18,6 +19,7 @@ use super::{
 use crate::{
     exchange::{self, Protocol},
     feed::{discovery::Filter, session::Patience, shard::Shard},
+    live::{self, Origin, Token},
     market::{Channel, Exchange, Market, UnknownName, Venue},
     spreads, store,
 };
@@ -32,6 +34,10 @@ const JOURNAL_FLUSH_MAX: Duration = Duration::from_mins(1);
 const KEEP_DAYS_MAX: usize = 36_525;
 /// 8 GB of events.
 const CAPACITY_MAX: usize = 100_000_000;
+/// Two threads each: more than this are a slip of the pen.
+const CLIENTS_MAX: usize = 100_000;
+/// More in a second than this are no limit.
+const REQUESTS_MAX: usize = 1_000_000;
 /// As many as the registry holds.
 const SYMBOLS_MAX: usize = crate::registry::INSTRUMENTS_MAX;
 /// 6 KB an instrument.
@@ -43,7 +49,7 @@ pub(super) fn plan(it: &written::Written, beside: &Path) -> Result<Plan, Problem
     let mut check = Check { problems: Vec::new() };
     let storage = check.storage(&it.storage);
     check.within("queues.capacity", it.queues.capacity, CAPACITY_MAX);
-    check.live(&it.live);
+    let live = check.live(&it.live);
     let spreads = check.spreads(&it.spreads, &it.exchange);
     check.defaults(&it.defaults);
     let shard = check.shard(&it.storage.shard);
@@ -54,6 +60,7 @@ pub(super) fn plan(it: &written::Written, beside: &Path) -> Result<Plan, Problem
             writers: it.storage.threads.0,
             shard,
             queue_capacity: it.queues.capacity.0,
+            live,
             spreads,
             venues,
         }),
@@ -136,19 +143,66 @@ impl Check {
         })
     }
 
-    fn live(&mut self, it: &written::Live) {
+    fn live(&mut self, it: &written::Live) -> Option<live::Settings> {
+        /// A request names symbols, a few bytes each.
+        const REQUEST_SIZES: RangeInclusive<u64> = 1 << 10..=16 << 20;
         // Switched off, it may say what it likes.
         if !it.enabled {
-            return;
+            return None;
         }
-        if it.listen.parse::<SocketAddr>().is_err() {
+        self.within("live.client_queue", it.client_queue, CAPACITY_MAX);
+        self.within("live.max_clients", it.max_clients, CLIENTS_MAX);
+        self.not_zero("live.ping_interval", it.ping_interval);
+        self.within("live.max_subscriptions", it.max_subscriptions, SYMBOLS_MAX);
+        self.within("live.max_requests", it.max_requests, REQUESTS_MAX);
+        if !REQUEST_SIZES.contains(&it.max_request_size.0) {
+            self.problem("live.max_request_size", r#"must be from "1KiB" to "16MiB""#);
+        }
+        let token = it.token.as_ref().and_then(|it| self.token(it));
+        let origins = it.origins.iter().filter_map(|it| self.origin(it)).collect();
+        let Ok(listen) = it.listen.parse::<SocketAddr>() else {
             let wrong = &it.listen;
             let what = format_args!("must be an address such as \"127.0.0.1:8080\", not {wrong:?}");
             self.problem("live.listen", what);
+            return None;
+        };
+        if !listen.ip().is_loopback() && it.token.is_none() && !it.insecure {
+            let what = format_args!(
+                "{listen} can be reached from other machines: set token = \"...\", of your own \
+                 making, which every client must then show, or insecure = true to let everybody in"
+            );
+            self.problem("live.listen", what);
         }
-        self.within("live.client_queue", it.client_queue, CAPACITY_MAX);
-        self.within("live.max_clients", it.max_clients, CAPACITY_MAX);
-        self.not_zero("live.ping_interval", it.ping_interval);
+        Some(live::Settings {
+            listen,
+            client_queue: it.client_queue.0,
+            max_clients: it.max_clients.0,
+            ping_interval: it.ping_interval.0,
+            max_subscriptions: it.max_subscriptions.0,
+            max_requests: u32::try_from(it.max_requests.0).unwrap_or(u32::MAX),
+            max_request_bytes: usize::try_from(it.max_request_size.0).unwrap_or(usize::MAX),
+            token,
+            origins,
+        })
+    }
+
+    /// What is said of a token never quotes it.
+    fn token(&mut self, token: &str) -> Option<Token> {
+        let parsed = Token::new(token);
+        if parsed.is_none() {
+            let what = "must be visible ASCII characters, at least one, without spaces";
+            self.problem("live.token", what);
+        }
+        parsed
+    }
+
+    fn origin(&mut self, origin: &str) -> Option<Origin> {
+        let parsed = origin.parse().ok();
+        if parsed.is_none() {
+            let what = format_args!("must be like \"https://host:8443\", not {origin:?}");
+            self.problem("live.origins", what);
+        }
+        parsed
     }
 
     fn spreads(

@@ -19,6 +19,7 @@ use crate::{
         session::Patience,
         shard::Shard,
     },
+    live,
     market::Channel,
     spreads, store,
 };
@@ -34,6 +35,8 @@ pub struct Plan {
     pub shard: Shard,
     /// Events each consumer's queue holds; at least one.
     pub queue_capacity: usize,
+    /// How clients are served; `None` when they are not.
+    pub live: Option<live::Settings>,
     /// How quotes are compared between exchanges; `None` when they are not.
     pub spreads: Option<spreads::Settings>,
     /// The venues to collect from; at least one, each once.

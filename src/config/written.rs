@@ -59,7 +59,6 @@ impl Default for Queues {
     }
 }
 
-/// Checked, and used once the live side is there.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Live {
@@ -68,6 +67,12 @@ pub(super) struct Live {
     pub(super) client_queue: Count,
     pub(super) max_clients: Count,
     pub(super) ping_interval: Period,
+    pub(super) max_subscriptions: Count,
+    pub(super) max_requests: Count,
+    pub(super) max_request_size: Size,
+    pub(super) token: Option<String>,
+    pub(super) insecure: bool,
+    pub(super) origins: Vec<String>,
 }
 
 impl Default for Live {
@@ -78,6 +83,12 @@ impl Default for Live {
             client_queue: Count(4096),
             max_clients: Count(1000),
             ping_interval: Period(Duration::from_secs(15)),
+            max_subscriptions: Count(1000),
+            max_requests: Count(100),
+            max_request_size: Size(64 << 10),
+            token: None,
+            insecure: false,
+            origins: Vec::new(),
         }
     }
 }

@@ -15,8 +15,8 @@ use super::{
     socket::{self, Socket},
 };
 use crate::{
-    market::{ConnId, Event},
-    metrics::SubscriptionState,
+    market::{ConnId, Event, Nanos},
+    metrics::{SubscriptionState, Tally as Times, health::Report},
 };
 
 /// How often counters are handed over and the session looks at the clock under load.
@@ -57,6 +57,10 @@ struct Tally {
     repeated: u64,
     decode_errors: u64,
     unknown_frames: u64,
+    /// How long events were under way.
+    lag: Times,
+    /// When market data came last; 0 for never.
+    heard: Nanos,
 }
 
 impl<'a> Connection<'a> {
@@ -163,13 +167,21 @@ impl<'a> Connection<'a> {
         }
         self.tally.repeated += past.filter.drop_repeated(events);
         for event in &*events {
-            match event {
-                Event::Quote(_) => self.tally.quotes += 1,
-                Event::Trade(trade) => {
-                    self.tally.trades += 1;
-                    past.losses.trade(trade);
+            let ts_event = match event {
+                Event::Quote(it) => {
+                    self.tally.quotes += 1;
+                    it.ts_event
                 }
+                Event::Trade(it) => {
+                    self.tally.trades += 1;
+                    past.losses.trade(it);
+                    it.ts_event
+                }
+            };
+            if let Some(ts_event) = ts_event {
+                self.tally.lag.observe(ts_recv.0.saturating_sub(ts_event.0));
             }
+            self.tally.heard = ts_recv;
         }
         self.shared.sinks.send(events, &mut self.scratch);
         self.send()
@@ -189,7 +201,7 @@ impl<'a> Connection<'a> {
         self.count();
         if self.next_states_at <= now {
             self.next_states_at = now + COUNT_STATES_EVERY;
-            self.report_states(self.session.states(socket::now()));
+            self.report(socket::now());
         }
         if self.shared.stop.requested() {
             self.socket.close();
@@ -229,12 +241,26 @@ impl<'a> Connection<'a> {
         to.bytes.inc_by(self.socket.bytes() - it.bytes);
         to.decode_errors.inc_by(self.session.decode_errors - it.decode_errors);
         to.unknown_frames.inc_by(self.session.unknown_frames - it.unknown_frames);
+        to.lag.add(&mut it.lag);
+        to.health.heard(it.heard);
         *it = Tally {
             bytes: self.socket.bytes(),
             decode_errors: self.session.decode_errors,
             unknown_frames: self.session.unknown_frames,
             ..Tally::default()
         };
+    }
+
+    fn report(&mut self, time: Nanos) {
+        let states = self.session.states(time);
+        let named = |state: SubscriptionState| match states[state as usize] {
+            0 => Vec::new(),
+            _ => self.session.named(state, time),
+        };
+        let (refused, stale) = (named(SubscriptionState::Refused), named(SubscriptionState::Stale));
+        let report = Report { time, states, refused, stale };
+        self.shared.metrics.health.report(self.conn, report);
+        self.report_states(states);
     }
 
     fn report_states(&mut self, states: [i64; SubscriptionState::ALL.len()]) {
@@ -257,6 +283,7 @@ impl Drop for Connection<'_> {
         self.declare_gaps();
         self.count();
         self.report_states([0; SubscriptionState::ALL.len()]);
+        self.shared.metrics.health.ended(self.conn);
         self.shared.metrics.connections.dec();
     }
 }

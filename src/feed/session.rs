@@ -216,6 +216,14 @@ impl Session {
         })
     }
 
+    /// The topics that are in `state` at `time`, as the venue spells them: the first few.
+    #[must_use]
+    pub fn named(&self, state: SubscriptionState, time: Nanos) -> Vec<String> {
+        self.subscriptions.named(state, |place, channel| {
+            self.inbox.seen(place, channel).map(|it| activity(it, time, self.patience.stale_after))
+        })
+    }
+
     /// Lets time pass: puts due requests and pings into [`outgoing`](Self::outgoing). Some of them
     /// say what `time` it is.
     ///

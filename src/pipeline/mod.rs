@@ -7,6 +7,7 @@
 
 mod drops;
 mod episode;
+mod live;
 mod spreads;
 mod venue;
 
@@ -36,6 +37,7 @@ use crate::{
         sinks::{Lane, Sinks},
     },
     ledger::Ledger,
+    live::{Door, LiveError},
     market::{Event, Nanos, Record, Venue},
     metrics::{Metrics, QueueMetrics},
     registry::Registry,
@@ -67,6 +69,9 @@ pub enum PipelineError {
     /// A root certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// Clients cannot be served.
+    #[error(transparent)]
+    Live(#[from] LiveError),
     /// The system has no more threads.
     #[error("failed to start thread {name}: {cause}")]
     Thread {
@@ -115,9 +120,30 @@ pub struct Connected {
 /// When it cannot start, or a part that cannot be replaced fails; all others have been stopped in
 /// order by then.
 pub fn run(plan: &Plan, metrics: &Metrics, stop: &Stop) -> Result<Summary, PipelineError> {
-    run_with(plan, metrics, stop, |events, writer, queue| {
-        store::run(events, writer, queue, feed::now)
-    })
+    run_at(door(plan)?, plan, metrics, stop)
+}
+
+/// Where the plan wants clients to come; `None` when it wants none.
+///
+/// # Errors
+/// When the port cannot be had.
+pub fn door(plan: &Plan) -> Result<Option<Door>, LiveError> {
+    plan.live.as_ref().map(|it| Door::open(it.listen)).transpose()
+}
+
+/// [`run`] with a door that is open already.
+///
+/// # Errors
+/// As for [`run`].
+pub fn run_at(
+    door: Option<Door>,
+    plan: &Plan,
+    metrics: &Metrics,
+    stop: &Stop,
+) -> Result<Summary, PipelineError> {
+    let write =
+        |events: &_, writer: Writer<'_>, queue: &_| store::run(events, writer, queue, feed::now);
+    run_all(door, plan, metrics, stop, write)
 }
 
 /// [`run`] with another body for the writer threads, for tests of what happens when one fails.
@@ -125,6 +151,16 @@ pub fn run(plan: &Plan, metrics: &Metrics, stop: &Stop) -> Result<Summary, Pipel
 /// # Errors
 /// As for [`run`].
 pub fn run_with(
+    plan: &Plan,
+    metrics: &Metrics,
+    stop: &Stop,
+    write: impl Fn(&Receiver<Event>, Writer<'_>, &QueueMetrics) -> store::Totals + Sync,
+) -> Result<Summary, PipelineError> {
+    run_all(door(plan)?, plan, metrics, stop, write)
+}
+
+fn run_all(
+    door: Option<Door>,
     plan: &Plan,
     metrics: &Metrics,
     stop: &Stop,
@@ -172,8 +208,9 @@ pub fn run_with(
             let body = move || write(events, writer, queue);
             writers.extend(whole.spawn(scope, format!("writer-{n}"), body));
         }
-        let compare = |it| spreads::start(scope, &whole, plan, it, records.clone(), None);
-        let taps = engine.iter().map(compare).collect();
+        let (mut taps, crosses) = live::start(scope, &whole, plan, door, engine.as_ref());
+        let compare = |it| spreads::start(scope, &whole, plan, it, records.clone(), crosses);
+        taps.extend(engine.as_ref().map(compare));
         let sinks = Sinks::new(lanes, taps, &drops);
         let mut venues = Vec::new();
         for (venue, clients) in plan.venues.iter().zip(&clients) {
@@ -297,7 +334,7 @@ impl Whole<'_> {
     /// Looks at the state of the whole until it is to stop.
     fn watch(&self, writers: usize, drops: &mut DropEpisodes<'_>, ledger: &Ledger) {
         let names = (0..writers).map(|n| format!("writer-{n}"));
-        let names = names.chain(["spreads", "ledger"].map(str::to_owned));
+        let names = names.chain(["spreads", "ledger", "live", "live-spreads"].map(str::to_owned));
         let mut queues: Vec<_> = names
             .map(|it| Watched {
                 metrics: self.metrics.queue(&it),

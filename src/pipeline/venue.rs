@@ -21,7 +21,7 @@ use crate::{
     },
     ledger::Ledger,
     market::{Gap, GapReason, Instrument, Nanos},
-    metrics::{ReconnectReason, VenueMetrics},
+    metrics::{ReconnectReason, VenueMetrics, health::Wanted},
     stop::Stop,
 };
 
@@ -97,10 +97,12 @@ impl<'s> Collector<'s> {
             roster.slots().len()
         );
         let mut running = Vec::new();
+        self.expect(&roster);
         self.start(scope, &roster, &mut running, (self.whole.since, late));
         while !self.whole.stop.wait(self.venue.rediscover) {
             let Some(found) = self.discover(&mut late) else { break };
             self.follow(found, &mut roster, &running);
+            self.expect(&roster);
             self.start(scope, &roster, &mut running, (feed::now(), false));
         }
         let connected = Connected {
@@ -128,6 +130,12 @@ impl<'s> Collector<'s> {
             dropped: None,
             conn: None,
         });
+    }
+
+    /// Says how much there is to be collected, for those who look whether it is.
+    fn expect(&self, roster: &Roster) {
+        let (instruments, connections) = (roster.symbols().len(), roster.slots().len());
+        self.shared.metrics.health.wants(Wanted { instruments, connections });
     }
 
     fn discover(&self, failed: &mut bool) -> Option<Found> {

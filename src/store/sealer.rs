@@ -169,7 +169,7 @@ impl Work {
         match named.and_then(|()| disk.sync(&self.segment.file, &self.segment.path)) {
             Ok(()) => {
                 self.synced = bytes;
-                tools.journal.flush.observe(seconds(before, clock()));
+                tools.journal.flush.observe(clock().0.saturating_sub(before.0));
             }
             Err(error) => {
                 // The system may have dropped what it could not write, and a second try would
@@ -264,9 +264,4 @@ impl Tools<'_> {
         }
         self.failures += 1;
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a wait of months may be inexact")]
-fn seconds(from: Nanos, to: Nanos) -> f64 {
-    (to.0 - from.0).max(0) as f64 / 1e9
 }

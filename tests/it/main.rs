@@ -10,6 +10,7 @@ mod garbage;
 mod handed_out;
 mod kill;
 mod ledger;
+mod live;
 mod pipeline;
 mod process;
 mod shards;

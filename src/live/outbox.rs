@@ -1,0 +1,205 @@
+//! What is on its way to one client.
+//!
+//! Messages go through a bounded queue that drops the oldest. Answers do not: they are few, since
+//! requests are limited, and a client whose answers pile up unread is closed.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tungstenite::{Bytes, protocol::frame::coding::CloseCode};
+
+use super::{frame, protocol::Answer};
+use crate::{
+    channel::{Receiver, Sender, newest},
+    market::Nanos,
+    stop::Stop,
+};
+
+/// Answers that a client has not been sent yet. Its requests are limited to fewer in a second.
+const ANSWERS_MAX: usize = 1_000;
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+pub(super) enum Item {
+    /// A frame, and when what it tells was received; `None` for what was known before.
+    Message(Bytes, Option<Nanos>),
+    /// Nothing: it wakes the client's thread.
+    Wake,
+}
+
+/// Where what a client is to be sent is put.
+#[derive(Clone, Debug)]
+pub(super) struct Outbox {
+    queue: Sender<Item>,
+    pub(super) state: Arc<State>,
+}
+
+/// What the threads that deal with one client share.
+#[derive(Debug)]
+pub(super) struct State {
+    answers: Mutex<VecDeque<Bytes>>,
+    /// Messages dropped that the client has not been told of.
+    dropped: AtomicU64,
+    /// Events lost before anybody looked whose they were, that the client has not been told of.
+    upstream: AtomicU64,
+    farewell: OnceLock<Farewell>,
+    opened: Instant,
+    /// Milliseconds from `opened` to the latest pong.
+    pong: AtomicU64,
+    /// Requested when the client's reader has ended.
+    pub(super) over: Stop,
+}
+
+/// Why a client is closed.
+#[derive(Clone, Debug)]
+pub(super) struct Farewell {
+    pub(super) code: CloseCode,
+    pub(super) reason: String,
+}
+
+/// An outbox, and where its messages come out.
+pub(super) fn outbox(capacity: usize, now: Instant) -> (Outbox, Receiver<Item>) {
+    let (queue, items) = newest(capacity);
+    let state = Arc::new(State {
+        answers: Mutex::default(),
+        dropped: AtomicU64::new(0),
+        upstream: AtomicU64::new(0),
+        farewell: OnceLock::new(),
+        opened: now,
+        pong: AtomicU64::new(0),
+        over: Stop::default(),
+    });
+    (Outbox { queue, state }, items)
+}
+
+impl Outbox {
+    /// Sends messages; returns how many had to be dropped. `scratch` is only lent.
+    pub(super) fn send(&self, items: impl Iterator<Item = Item>, scratch: &mut Vec<Item>) -> u64 {
+        for item in items {
+            // A client that is gone misses nothing.
+            let _ = self.queue.send(item, scratch);
+        }
+        let dropped = scratch.iter().filter(|it| matches!(it, Item::Message(..))).count() as u64;
+        scratch.clear();
+        self.state.dropped.fetch_add(dropped, Ordering::Relaxed);
+        dropped
+    }
+
+    /// Sends an answer.
+    pub(super) fn answer(&self, answer: &Answer<'_>) {
+        self.control(frame::text(&answer.to_json()));
+    }
+
+    /// Sends a frame that must not be lost.
+    pub(super) fn control(&self, frame: Bytes) {
+        let mut answers = self.state.answers.lock();
+        if answers.len() == ANSWERS_MAX {
+            drop(answers);
+            let why = format!("{ANSWERS_MAX} answers have not been read");
+            return self.close(CloseCode::Policy, why);
+        }
+        answers.push_back(frame);
+        drop(answers);
+        self.wake();
+    }
+
+    /// Events of all clients were lost.
+    pub(super) fn lost_upstream(&self, events: u64) {
+        self.state.upstream.fetch_add(events, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Ends it: what is queued is not sent any more. The first reason counts.
+    pub(super) fn close(&self, code: CloseCode, reason: impl Into<String>) {
+        let _ = self.state.farewell.set(Farewell { code, reason: reason.into() });
+        self.wake();
+    }
+
+    fn wake(&self) {
+        // Whoever takes out what is in the queue looks for the rest afterwards.
+        if self.queue.is_empty() {
+            self.send([Item::Wake].into_iter(), &mut Vec::new());
+        }
+    }
+}
+
+impl State {
+    /// The answers to be sent.
+    pub(super) fn take_answers(&self) -> VecDeque<Bytes> {
+        std::mem::take(&mut self.answers.lock())
+    }
+
+    /// What the client has to be told that it missed.
+    pub(super) fn take_lag(&self) -> Option<Answer<'static>> {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        let upstream = self.upstream.swap(0, Ordering::Relaxed);
+        (dropped + upstream != 0).then_some(Answer::Lag { dropped, upstream })
+    }
+
+    pub(super) fn farewell(&self) -> Option<&Farewell> {
+        self.farewell.get()
+    }
+
+    /// The client has shown that it lives.
+    pub(super) fn pong(&self, now: Instant) {
+        let since = now.saturating_duration_since(self.opened).as_millis();
+        self.pong.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// For how long it has not.
+    pub(super) fn silence(&self, now: Instant) -> Duration {
+        let pong = Duration::from_millis(self.pong.load(Ordering::Relaxed));
+        now.saturating_duration_since(self.opened).saturating_sub(pong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::Received;
+
+    fn message(n: u8) -> Item {
+        Item::Message(Bytes::copy_from_slice(&[n]), None)
+    }
+
+    #[test]
+    fn messages_make_room_for_newer_ones_and_answers_do_not() {
+        let (outbox, items) = outbox(2, Instant::now());
+        outbox.answer(&Answer::Heartbeat { ts: 1 });
+        let dropped = outbox.send((0..5).map(message), &mut Vec::new());
+        assert_eq!(dropped, 3, "the wake-up is no message");
+        let mut left = Vec::new();
+        assert_eq!(items.drain(&mut left, 9), Received::Items);
+        let left: Vec<_> = left
+            .iter()
+            .map(|it| match it {
+                Item::Message(frame, _) => frame[0],
+                Item::Wake => 99,
+            })
+            .collect();
+        assert_eq!(left, [3, 4]);
+        assert_eq!(outbox.state.take_answers().len(), 1);
+        let lag = outbox.state.take_lag().expect("something").to_json();
+        assert_eq!(lag, br#"{"type":"lag","dropped":3,"upstream":0}"#);
+        assert!(outbox.state.take_lag().is_none(), "it is told once");
+    }
+
+    #[test]
+    fn answers_that_pile_up_end_it() {
+        let (outbox, _items) = outbox(2, Instant::now());
+        for _ in 0..ANSWERS_MAX {
+            outbox.answer(&Answer::Heartbeat { ts: 1 });
+        }
+        assert!(outbox.state.farewell().is_none());
+        outbox.answer(&Answer::Heartbeat { ts: 1 });
+        assert_eq!(outbox.state.farewell().map(|it| it.code), Some(CloseCode::Policy));
+        assert_eq!(outbox.state.take_answers().len(), ANSWERS_MAX);
+    }
+}

@@ -1,0 +1,169 @@
+//! The thread that writes to one client, and decides when it is dead.
+
+use std::{
+    io::{self, Write},
+    net::{Shutdown, TcpStream},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    clock::now,
+    frame,
+    outbox::{Farewell, Item, State},
+    protocol::Answer,
+};
+use crate::{
+    channel::{Received, Receiver},
+    metrics::{LiveMetrics, Tally},
+};
+
+/// Messages that are written together: 40 KB.
+const BATCH_MAX: usize = 128;
+/// How long one write may keep the thread from looking up.
+pub(super) const WRITE_PATIENCE: Duration = Duration::from_millis(250);
+/// Pings that may stay without an answer.
+const PINGS_UNANSWERED_MAX: u32 = 2;
+/// How long a client has to take its goodbye, and again to answer it.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
+
+/// What writes to one client.
+pub(super) struct Writer<'a> {
+    pub(super) tcp: &'a TcpStream,
+    pub(super) items: Receiver<Item>,
+    pub(super) state: Arc<State>,
+    pub(super) ping_interval: Duration,
+    pub(super) metrics: &'a LiveMetrics,
+}
+
+/// How a client ends.
+enum End {
+    /// With a goodbye.
+    Farewell,
+    /// It does not answer, or does not read.
+    Dead,
+    /// Its connection has broken.
+    Broken,
+}
+
+impl Writer<'_> {
+    /// Writes what comes until the client ends or has to.
+    pub(super) fn run(self) {
+        let end = self.write();
+        match (&end, self.state.farewell()) {
+            (End::Farewell, Some(farewell)) => self.say(farewell),
+            (End::Dead, _) => {
+                self.metrics.dead.inc();
+            }
+            _ => {}
+        }
+        // Wakes the reader as well.
+        let _ = self.tcp.shutdown(Shutdown::Both);
+    }
+
+    fn write(&self) -> End {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut bytes = Vec::new();
+        let mut latency = Tally::default();
+        let mut next_ping = Instant::now() + self.ping_interval;
+        let mut idle = true;
+        loop {
+            let wait = next_ping.saturating_duration_since(Instant::now());
+            if self.items.recv_all(&mut batch, BATCH_MAX, wait) == Received::Closed {
+                return End::Broken;
+            }
+            if self.state.farewell().is_some() {
+                return End::Farewell;
+            }
+            bytes.clear();
+            self.state.take_answers().iter().for_each(|it| bytes.extend_from_slice(it));
+            if let Some(lag) = self.state.take_lag() {
+                bytes.extend_from_slice(&frame::text(&lag.to_json()));
+            }
+            let start = Instant::now();
+            if next_ping <= start {
+                if self.is_dead(start) {
+                    return End::Dead;
+                }
+                next_ping = start + self.ping_interval;
+                bytes.extend_from_slice(&frame::ping());
+                if idle {
+                    let heartbeat = Answer::Heartbeat { ts: now().0 };
+                    bytes.extend_from_slice(&frame::text(&heartbeat.to_json()));
+                }
+                idle = true;
+            }
+            for item in &batch {
+                if let Item::Message(frame, _) = item {
+                    bytes.extend_from_slice(frame);
+                    idle = false;
+                }
+            }
+            if let Err(end) = self.put(&bytes) {
+                return end;
+            }
+            self.count(&mut batch, &mut latency);
+        }
+    }
+
+    /// Writes all of `bytes`, for as long as the client shows that it lives.
+    fn put(&self, mut bytes: &[u8]) -> Result<(), End> {
+        let mut saying_goodbye = None;
+        let mut tcp = self.tcp;
+        loop {
+            match tcp.write(bytes) {
+                Ok(n) if n == bytes.len() => return Ok(()),
+                Ok(0) => return Err(End::Broken),
+                Ok(n) => bytes = &bytes[n..],
+                Err(err) if is_patience(&err) => {}
+                Err(_) => return Err(End::Broken),
+            }
+            let now = Instant::now();
+            if self.is_dead(now) {
+                return Err(End::Dead);
+            }
+            // A frame that has been begun has to be ended before the goodbye.
+            if self.state.farewell().is_some() {
+                let since = *saying_goodbye.get_or_insert(now);
+                if FAREWELL_MAX < now - since {
+                    return Err(End::Dead);
+                }
+            }
+        }
+    }
+
+    fn is_dead(&self, now: Instant) -> bool {
+        self.ping_interval * PINGS_UNANSWERED_MAX < self.state.silence(now)
+    }
+
+    fn count(&self, batch: &mut Vec<Item>, latency: &mut Tally) {
+        let (mut sent, time) = (0, now());
+        for item in batch.drain(..) {
+            if let Item::Message(_, ts_recv) = item {
+                sent += 1;
+                if let Some(ts_recv) = ts_recv {
+                    latency.observe(time.0 - ts_recv.0);
+                }
+            }
+        }
+        self.metrics.sent.inc_by(sent);
+        self.metrics.latency.add(latency);
+    }
+
+    /// What has been answered goes out first; then the client has a moment to close its side.
+    fn say(&self, farewell: &Farewell) {
+        let mut bytes = Vec::new();
+        self.state.take_answers().iter().for_each(|it| bytes.extend_from_slice(it));
+        bytes.extend_from_slice(&frame::close(farewell.code, &farewell.reason));
+        if self.put(&bytes).is_ok() {
+            let _ = self.tcp.shutdown(Shutdown::Write);
+            let _ = self.state.over.wait(FAREWELL_MAX);
+        }
+    }
+}
+
+/// Whether a call ended because its time was up.
+pub(super) fn is_patience(err: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(err.kind(), WouldBlock | TimedOut | Interrupted)
+}
