@@ -7,7 +7,12 @@ use std::fmt;
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
     registry::Registry,
 };
 
@@ -147,6 +152,7 @@ pub struct Metrics {
     files_written: Family<FileLabels, Counter>,
     write_errors: Counter,
     gaps: GapMetrics,
+    journal: JournalMetrics,
     /// Instruments in the registry.
     pub instruments: Gauge,
 }
@@ -189,7 +195,7 @@ pub struct QueueMetrics {
 /// The metrics of the files of one table.
 #[derive(Clone, Debug)]
 pub struct FileMetrics {
-    /// Rows in files that are whole and in place.
+    /// Rows in files that are whole and in place. Those in journals are not counted.
     pub rows: Counter,
     /// Rows that could not be written.
     pub lost: Counter,
@@ -210,6 +216,15 @@ impl GapMetrics {
         let (exchange, market) = (venue.exchange.name(), venue.market.name());
         self.0.get_or_create_owned(&GapLabels { exchange, market, reason: reason.name() })
     }
+}
+
+/// The metrics of the journals.
+#[derive(Clone, Debug)]
+pub struct JournalMetrics {
+    /// Seconds it took to sync one.
+    pub flush: Histogram,
+    /// Bytes in all of them.
+    pub bytes: Gauge,
 }
 
 impl Default for Metrics {
@@ -241,6 +256,11 @@ impl Metrics {
             files_written: Family::default(),
             write_errors: Counter::default(),
             gaps: GapMetrics::default(),
+            journal: JournalMetrics {
+                // From half a millisecond to 16 s.
+                flush: Histogram::new(exponential_buckets(0.000_5, 2.0, 16)),
+                bytes: Gauge::default(),
+            },
             instruments: Gauge::default(),
         };
         it.register();
@@ -273,6 +293,10 @@ impl Metrics {
         to.register("write_errors", help, self.write_errors.clone());
         let help = "Losses declared in the ledger, by reason";
         to.register("gaps", help, self.gaps.0.clone());
+        let help = "Seconds it took to make what a journal has got survive a loss of power";
+        to.register("journal_flush_seconds", help, self.journal.flush.clone());
+        let help = "Bytes in journals, of rows that are in no finished file yet";
+        to.register("journal_bytes", help, self.journal.bytes.clone());
         to.register("instruments", "Instruments in the registry", self.instruments.clone());
     }
 
@@ -337,6 +361,12 @@ impl Metrics {
             files: self.files_written.get_or_create_owned(&labels),
             errors: self.write_errors.clone(),
         }
+    }
+
+    /// The handles of the journals.
+    #[must_use]
+    pub fn journal(&self) -> JournalMetrics {
+        self.journal.clone()
     }
 
     /// All of them in the Prometheus text format.

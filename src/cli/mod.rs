@@ -3,6 +3,7 @@
 mod decode;
 mod demo;
 mod gaps;
+mod recover;
 mod run;
 mod signals;
 mod simulate;
@@ -57,6 +58,8 @@ enum Command {
     Symbols(symbols::Options),
     /// Read raw frames, print normalised events: the tool for debugging a feed.
     Decode(decode::Options),
+    /// Turn journals left by a crash into Parquet files, which run does by itself at its start.
+    Recover(recover::Options),
     /// Serve the simulated exchanges, for load and fault tests.
     Simulate(simulate::Options),
     /// Print the loss ledger, and how much of each day is covered.
@@ -121,6 +124,7 @@ impl Cli {
             Command::Symbols(it) => symbols::run(&it),
             Command::Decode(it) => decode::run(&it),
             Command::Gaps(it) => gaps::run(&it),
+            Command::Recover(it) => recover::run(&it),
         };
         let (code, err) = match done {
             Ok(()) => return ExitCode::SUCCESS,

@@ -89,5 +89,9 @@ pub(super) fn print(
         plan.storage.dir.display(),
         summary.dropped,
         written.rows_lost
-    )
+    )?;
+    if 0 < written.rows_left {
+        writeln!(out, "{} rows stay in journals: run again, or recover", written.rows_left)?;
+    }
+    Ok(())
 }

@@ -29,6 +29,7 @@ pub(super) struct Storage {
     pub(super) compression: String,
     pub(super) threads: Count,
     pub(super) shard: String,
+    pub(super) keep_days: Option<Count>,
 }
 
 impl Default for Storage {
@@ -41,6 +42,7 @@ impl Default for Storage {
             compression: "zstd(1)".into(),
             threads: Count(1),
             shard: "1/1".into(),
+            keep_days: None,
         }
     }
 }

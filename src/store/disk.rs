@@ -4,7 +4,7 @@
 
 use std::{
     fmt,
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
     os::unix::fs::FileExt as _,
     path::Path,
@@ -28,6 +28,8 @@ pub enum Step {
     Create,
     /// This many bytes are written to one.
     Write(usize),
+    /// What is beyond a certain length is cut off.
+    Truncate,
     /// A file is made to survive a loss of power.
     Sync,
     /// So is what was created in, renamed into or removed from a folder.
@@ -38,6 +40,8 @@ pub enum Step {
     Remove,
     /// A folder is created.
     CreateDir,
+    /// A folder is removed, with all that is in it.
+    RemoveDir,
 }
 
 /// What becomes of a step.
@@ -67,9 +71,17 @@ impl Disk {
 
     /// Creates a file that is not there yet, to be written and read.
     pub(super) fn create(&self, path: &Path) -> Result<File, StoreError> {
-        let create = || File::options().read(true).write(true).create_new(true).open(path);
+        self.create_with(path, File::options().create_new(true))
+    }
+
+    /// Creates a file, or empties the one that is there, to be written and read.
+    pub(super) fn create_or_empty(&self, path: &Path) -> Result<File, StoreError> {
+        self.create_with(path, File::options().create(true).truncate(true))
+    }
+
+    fn create_with(&self, path: &Path, options: &mut OpenOptions) -> Result<File, StoreError> {
         self.ask(Step::Create, path)
-            .and_then(|()| create())
+            .and_then(|()| options.read(true).write(true).open(path))
             .map_err(StoreError::during("create", path))
     }
 
@@ -83,6 +95,13 @@ impl Disk {
                 file.write_all_at(&bytes[..n.min(bytes.len())], at).and(Err(error))
             }
         }
+    }
+
+    /// Cuts off what is beyond `len` bytes.
+    pub(super) fn truncate(&self, file: &File, path: &Path, len: u64) -> Result<(), StoreError> {
+        self.ask(Step::Truncate, path)
+            .and_then(|()| file.set_len(len))
+            .map_err(StoreError::during("truncate", path))
     }
 
     /// Makes what a file holds survive a loss of power.
@@ -115,6 +134,13 @@ impl Disk {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Removes a folder and all that is in it.
+    pub(super) fn remove_dir(&self, path: &Path) -> Result<(), StoreError> {
+        self.ask(Step::RemoveDir, path)
+            .and_then(|()| fs::remove_dir_all(path))
+            .map_err(StoreError::during("remove", path))
     }
 
     /// Creates `folder` and what is missing between it and `root`, each durably.

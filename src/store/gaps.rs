@@ -200,7 +200,7 @@ mod tests {
         market::{Gap, Nanos, Record, Venue},
         metrics::Metrics,
         registry::Registry,
-        store::{Compression, Dataset, RecordWriter, Settings},
+        store::{Compression, Dataset, RecordWriter, Sealer, Settings},
     };
 
     /// 2026-11-23T12:00:00Z
@@ -225,9 +225,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let settings = Settings {
             dir: dir.path().to_owned(),
+            journal_flush: Duration::from_secs(1),
             rotate: Duration::from_hours(1),
             rotate_size: 1 << 20,
             compression: Compression::None,
+            keep_days: None,
         };
         let (registry, metrics) = (Registry::default(), Metrics::new());
         // Some of them twice, over midnight, and in files that overlap.
@@ -235,8 +237,10 @@ mod tests {
         for seconds in seconds {
             let dataset = Dataset::open(dir.path()).expect("a dataset");
             let mut writer = RecordWriter::new(&dataset, &settings, &registry, &metrics);
-            writer.append(&mut seconds.map(gap).to_vec(), Nanos(NOON));
-            assert_eq!(writer.finish(Nanos(NOON)).rows_lost, 0);
+            writer.append(&mut seconds.map(gap).to_vec());
+            let lost = writer.finish(Nanos(NOON)).rows_lost;
+            let sealed = Sealer::new(&dataset, &settings, &metrics).finish(&|| Nanos(NOON));
+            assert_eq!((lost, sealed.records), (0, 4));
         }
         let mut expected = seconds.concat();
         expected.sort_unstable();

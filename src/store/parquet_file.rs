@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use arrow::array::RecordBatch;
+use arrow::{
+    array::{AsArray as _, PrimitiveArray, RecordBatch},
+    datatypes::TimestampMicrosecondType,
+};
 use crc32fast::Hasher;
 use parquet::{
     arrow::ArrowWriter,
@@ -18,67 +21,66 @@ use super::{
     disk::Disk,
     error::{Cause, StoreError},
     properties::say,
-    schema::{micros, schema},
+    schema::schema,
     table::Table,
 };
-use crate::market::Nanos;
 
 /// A Parquet file that is being written. Nobody may take it for a whole one before it is
 /// [finished](Self::finish).
 pub(super) struct ParquetFile {
+    table: Table,
     writer: ArrowWriter<Sink>,
     rows: u64,
-    /// The first and the last [`Table::time`].
-    times: Option<(Nanos, Nanos)>,
+    /// The first and the last [`Table::time`], in microseconds.
+    times: Option<(i64, i64)>,
 }
 
 impl ParquetFile {
-    /// Creates a file that is not there yet.
+    /// Creates a file, or empties the one that is there.
     pub(super) fn create(
         disk: &Disk,
         path: PathBuf,
         table: Table,
         properties: &WriterPropertiesPtr,
     ) -> Result<Self, StoreError> {
-        let file = disk.create(&path)?;
+        let file = disk.create_or_empty(&path)?;
         let sink = Sink { disk: disk.clone(), file, path, len: 0, crc: Hasher::new() };
         let path = sink.path.clone();
         let writer = ArrowWriter::try_new(sink, schema(table), Some(properties.as_ref().clone()))
             .map_err(StoreError::during("create", &path))?;
-        Ok(Self { writer, rows: 0, times: None })
+        Ok(Self { table, writer, rows: 0, times: None })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.writer.inner().path
     }
 
-    /// Rows written so far, whether they are on the disk or not.
-    pub(super) fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    /// Bytes the file would have if it were finished now; an estimate.
+    /// Bytes of the row groups that have ended.
     pub(super) fn size(&self) -> u64 {
-        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+        self.writer.bytes_written() as u64
     }
 
-    /// Adds the rows of `batch`, whose first and last [`Table::time`] are `times`. They count as
-    /// written even if that fails.
-    pub(super) fn write(
-        &mut self,
-        batch: &RecordBatch,
-        times: (Nanos, Nanos),
-    ) -> Result<(), StoreError> {
-        let (first, last) = self.times.unwrap_or(times);
-        self.times = Some((first.min(times.0), last.max(times.1)));
-        self.rows += batch.num_rows() as u64;
-        let groups = self.writer.flushed_row_groups().len();
-        self.writer.write(batch).map_err(StoreError::during("write", self.path()))?;
-        if groups < self.writer.flushed_row_groups().len() {
-            // Else all of the file is left to do when it is finished.
-            self.writer.inner().sync()?;
+    /// Adds the rows of `batch`. They count as written even if that fails.
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
+        let times = times(batch, self.table).iter().copied();
+        for time in times.clone().min().into_iter().chain(times.max()) {
+            let (first, last) = self.times.unwrap_or((time, time));
+            self.times = Some((first.min(time), last.max(time)));
         }
-        Ok(())
+        self.rows += batch.num_rows() as u64;
+        self.writer.write(batch).map_err(StoreError::during("write", self.path()))
+    }
+
+    /// Rows that are in memory until their group ends.
+    pub(super) fn rows_in_memory(&self) -> usize {
+        self.writer.in_progress_rows()
+    }
+
+    /// Ends a row group: what it has in memory goes to the file, and the file to the disk.
+    pub(super) fn end_group(&mut self) -> Result<(), StoreError> {
+        self.writer.flush().map_err(StoreError::during("write", self.path()))?;
+        // Else all of the file is left to do when it is finished.
+        self.writer.inner().sync()
     }
 
     /// Writes the footer with the checksum, reads it back, and syncs.
@@ -95,8 +97,8 @@ impl ParquetFile {
     fn describe(&mut self) {
         let mut lines = vec![say("rows", self.rows.to_string()), say("crc32", UNKNOWN)];
         if let Some((first, last)) = self.times {
-            lines.push(say("ts_recv_first", micros(first).to_string()));
-            lines.push(say("ts_recv_last", micros(last).to_string()));
+            lines.push(say("ts_recv_first", first.to_string()));
+            lines.push(say("ts_recv_last", last.to_string()));
         }
         for line in lines {
             self.writer.append_key_value_metadata(line);
@@ -112,6 +114,12 @@ impl ParquetFile {
         }
         Err(Cause::Rows { counted: self.rows, footer })
     }
+}
+
+/// The [`Table::time`] of each row of a batch, in microseconds.
+pub(super) fn times(batch: &RecordBatch, table: Table) -> &[i64] {
+    let times: &PrimitiveArray<TimestampMicrosecondType> = batch[table.time()].as_primitive();
+    times.values()
 }
 
 /// Where the bytes of a file go.

@@ -12,7 +12,7 @@ use spread_aggregator::{
     registry::Registry,
     simulator::{Fault, Options, Simulator},
     stop::Stop,
-    store::{self, Compression, Dataset, RecordWriter, Settings, Wanted, Writer},
+    store::{self, Compression, Dataset, RecordWriter, Sealer, Settings, Wanted, Writer},
 };
 
 use super::support::{
@@ -67,16 +67,20 @@ fn gap(from: i64, to: i64, reason: GapReason) -> Gap {
 fn write(dir: &Path, registry: &Registry, events: Vec<Event>, gaps: Vec<Gap>) {
     let settings = Settings {
         dir: dir.to_owned(),
+        journal_flush: std::time::Duration::from_secs(1),
         rotate: std::time::Duration::from_hours(1),
         rotate_size: 1 << 20,
         compression: Compression::Zstd(1),
+        keep_days: None,
     };
     let (dataset, metrics) = (Dataset::open(dir).unwrap(), Metrics::new());
     let mut writer = Writer::new(&dataset, 0, &settings, registry, &metrics);
     writer.append(&mut { events }, NOON);
     let mut ledger = RecordWriter::new(&dataset, &settings, registry, &metrics);
-    ledger.append(&mut gaps.into_iter().map(Record::Gap).collect(), NOON);
+    ledger.append(&mut gaps.into_iter().map(Record::Gap).collect());
     assert_eq!(writer.finish(NOON).rows_lost + ledger.finish(NOON).rows_lost, 0);
+    let sealed = Sealer::new(&dataset, &settings, &metrics).finish(&|| NOON);
+    assert_eq!((sealed.rows_lost, sealed.rows_left), (0, 0));
 }
 
 /// Two runs: one from 0 s to 100 s, and one from 150 s to 200 s, with a row of BTC and one of ETH

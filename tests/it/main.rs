@@ -8,6 +8,7 @@ mod decode;
 mod gaps;
 mod garbage;
 mod handed_out;
+mod kill;
 mod ledger;
 mod pipeline;
 mod process;

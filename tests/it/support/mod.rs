@@ -5,5 +5,6 @@ pub(crate) mod events;
 pub(crate) mod gaps;
 pub(crate) mod log;
 pub(crate) mod rows;
+pub(crate) mod shim;
 pub(crate) mod tls;
 pub(crate) mod world;
