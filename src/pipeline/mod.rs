@@ -254,8 +254,13 @@ fn run_all(
 /// Recovers what runs that have died left, until that has been done.
 fn recover(dataset: &Dataset, settings: &store::Settings, metrics: &Metrics, stop: &Stop) {
     let now = feed::now();
-    while 0 < dataset.recover(settings, metrics, now, stop).failed {
-        if stop.wait(RECOVER_EVERY) {
+    loop {
+        let done = dataset.recover(settings, metrics, now, stop);
+        // They are in the ledger already.
+        for gap in &done.crashes {
+            metrics.gaps().of(gap.venue, gap.reason).inc();
+        }
+        if done.failed == 0 || stop.wait(RECOVER_EVERY) {
             break;
         }
     }

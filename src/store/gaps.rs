@@ -225,6 +225,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let settings = Settings {
             dir: dir.path().to_owned(),
+            journal_flush: Duration::from_secs(1),
             rotate: Duration::from_hours(1),
             rotate_size: 1 << 20,
             compression: Compression::None,

@@ -67,6 +67,7 @@ fn gap(from: i64, to: i64, reason: GapReason) -> Gap {
 fn write(dir: &Path, registry: &Registry, events: Vec<Event>, gaps: Vec<Gap>) {
     let settings = Settings {
         dir: dir.to_owned(),
+        journal_flush: std::time::Duration::from_secs(1),
         rotate: std::time::Duration::from_hours(1),
         rotate_size: 1 << 20,
         compression: Compression::Zstd(1),
