@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use parking_lot::Mutex;
@@ -17,10 +17,12 @@ use parking_lot::Mutex;
 use super::{
     disk::Disk,
     error::StoreError,
+    nanos,
     partition::{Partition, SEPARATOR},
     segment::Segment,
     table::Table,
 };
+use crate::market::{Nanos, Venue};
 
 /// Where journals are, and files that are being written, below the folder of the dataset.
 pub(super) const JOURNAL: &str = "journal";
@@ -96,6 +98,30 @@ impl Dataset {
         &self.run
     }
 
+    /// Notes what this run collects from, for the ledger, should it die.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub fn collects_from(&self, venues: impl IntoIterator<Item = Venue>) -> Result<(), StoreError> {
+        let line = |it: Venue| format!("{} {}\n", it.exchange, it.market);
+        let lines: String = venues.into_iter().map(line).collect();
+        let path = self.lock_file(&self.run);
+        self.disk
+            .write(&self.lock, &path, 0, lines.as_bytes())
+            .map_err(StoreError::during("write", &path))
+    }
+
+    /// Notes that this run lives at `now`.
+    pub(super) fn lives(&self, now: Nanos) {
+        let now = u64::try_from(now.0).map(|it| SystemTime::UNIX_EPOCH + Duration::from_nanos(it));
+        // Should it fail, a crash is taken to have been earlier than it was.
+        let _ = now.map(|it| self.lock.set_modified(it));
+    }
+
+    fn lock_file(&self, run: &str) -> PathBuf {
+        self.journal().join(format!("{run}{LOCK}"))
+    }
+
     pub(super) fn disk(&self) -> &Disk {
         &self.disk
     }
@@ -165,7 +191,7 @@ impl Dataset {
 
     /// What `run` has left; `None` if it lives.
     pub(super) fn claim(&self, run: &str) -> Result<Option<Dead>, StoreError> {
-        let lock = self.journal().join(format!("{run}{LOCK}"));
+        let lock = self.lock_file(run);
         let Some(held) = claim(&lock)? else { return Ok(None) };
         // Listed once it is ours: another run may have cleaned up since.
         let mut files = self.names()?;
@@ -192,6 +218,25 @@ pub(super) struct Dead {
     held: File,
 }
 
+impl Dead {
+    /// What the run collected from, as far as it has said.
+    pub(super) fn venues(&self) -> Vec<Venue> {
+        let text = fs::read_to_string(&self.lock).unwrap_or_default();
+        let venue = |line: &str| {
+            let (exchange, market) = line.split_once(' ')?;
+            Some(Venue::new(exchange.parse().ok()?, market.parse().ok()?))
+        };
+        text.lines().filter_map(venue).collect()
+    }
+
+    /// When the run is known to have lived last.
+    pub(super) fn lived(&self) -> Option<Nanos> {
+        let time = self.held.metadata().and_then(|it| it.modified()).ok()?;
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(Nanos(nanos(since)))
+    }
+}
+
 impl Drop for Dead {
     fn drop(&mut self) {
         release(&self.held);
@@ -200,7 +245,7 @@ impl Drop for Dead {
 
 impl Drop for Dataset {
     fn drop(&mut self) {
-        let lock = self.journal().join(format!("{}{LOCK}", self.run));
+        let lock = self.lock_file(&self.run);
         if let Err(error) = self.disk.remove(&lock) {
             log::warn!("{error}");
         }
@@ -223,7 +268,8 @@ pub(super) fn run_id() -> String {
     format!("{began}-{:04x}{:08x}", process::id(), fastrand::u32(..))
 }
 
-/// Creates and locks the lock file of a run.
+/// Creates and locks the lock file of a run. Its time is when the run lived last, its lines what it
+/// collects from.
 ///
 /// It is locked before it gets its name, so that no other run ever finds it unlocked.
 fn lock(disk: &Disk, journal: &Path, run: &str) -> Result<File, StoreError> {

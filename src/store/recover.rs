@@ -13,9 +13,11 @@ use super::{
     error::StoreError,
     journal::{Flaw, Reader},
     names::markets,
+    nanos,
     parquet_file::{ParquetFile, times},
     partition::{Partition, SEPARATOR},
     records,
+    schema::micros,
     sealing::{Recipe, Sealing, Stopped, publish, write_down},
     table::Table,
 };
@@ -116,6 +118,13 @@ impl Recovery<'_> {
             match self.journal(name, &recipe, &mut last)? {
                 Some(it) => settled.push(it),
                 None => return Ok(()),
+            }
+        }
+        // A venue may have had its journals closed just then.
+        if let Some(lived) = dead.lived() {
+            let lived = micros(lived) - micros(Nanos(nanos(self.settings.journal_flush)));
+            for venue in dead.venues() {
+                last.entry(venue).or_insert(lived);
             }
         }
         self.declare(run, &recipe, &last)?;

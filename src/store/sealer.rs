@@ -89,6 +89,7 @@ impl<'a> Sealer<'a> {
         self.look();
         if self.journal_flush <= (now.0 - self.synced.0).abs() {
             self.synced = now;
+            self.tools.dataset.lives(now);
             self.works.iter_mut().for_each(|it| it.sync(&mut self.tools, clock));
         }
         let mut is_busy = false;

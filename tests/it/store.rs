@@ -1,9 +1,10 @@
 //! Events to Parquet files.
 
 mod compaction;
-mod crash;
+pub(crate) mod crash;
 mod failures;
 mod records;
+mod retention;
 mod runs;
 mod verification;
 

@@ -6,21 +6,27 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
+    thread,
 };
 
 use parking_lot::Mutex;
 use spread_aggregator::{
-    market::{Channel, Event, Exchange, Gap, GapReason, Market, Nanos, Venue},
+    channel::{Sender, Sent, newest},
+    feed,
+    market::{Channel, Event, Exchange, Gap, GapReason, Market, Nanos, Record, Venue},
     stop::Stop,
-    store::{Compression, Dataset, Step, Totals},
+    store::{
+        self, Compression, Dataset, RecordWriter, Sealer, Step, Totals, run_records, run_sealer,
+    },
 };
 
-use super::{Fixture, Store, expected, later, sorted};
+use super::{Fixture, Store, crash::ledger, expected, later, sorted};
 use crate::support::{
     events::{NOON, events, mixture},
     log,
     rows::{files, rows},
     shim::{EACCES, EIO, ENOSPC, EROFS, Refusal, Shim, is_journal, is_unfinished, is_write},
+    world::eventually,
 };
 
 impl Fixture {
@@ -158,6 +164,53 @@ fn a_disk_that_refuses_for_long_costs_a_number_of_rows_that_is_known() {
         assert!(gap.dropped.expect("exact") <= inside, "{gap:?}: {inside}");
     }
     assert_eq!(of.len(), 12, "two channels of six venues, each once");
+}
+
+#[test]
+fn what_writers_give_up_is_in_the_ledger_of_the_same_disk_once_it_is_back() {
+    let (fixture, shim) = (Fixture::new(), Shim::new());
+    let dataset = fixture.dataset_on(&shim);
+    let Fixture { settings, registry, metrics, .. } = &fixture;
+    let (events, to_write) = newest(1 << 20);
+    let (records, to_record) = newest(1_000);
+    let all_written = Stop::default();
+    let given = mixture(registry, NOON, 400_000);
+    let lost = || Channel::ALL.map(|it| metrics.files(it).lost.get()).iter().sum::<u64>();
+    let totals: Totals = thread::scope(|scope| {
+        let sealer = Sealer::new(&dataset, settings, metrics);
+        let sealer = scope.spawn(|| run_sealer(sealer, &all_written, feed::now));
+        let writer = RecordWriter::new(&dataset, settings, registry, metrics);
+        let queue = metrics.queue("ledger");
+        let ledger = scope.spawn(move || run_records(&to_record, writer, &queue, feed::now));
+        let writer = fixture.writer(&dataset).declaring(move |gap| {
+            assert_eq!(records.send(Record::Gap(gap), &mut Vec::new()), Sent::Queued);
+        });
+        let queue = metrics.queue("writer-0");
+        let writer = scope.spawn(move || store::run(&to_write, writer, &queue, feed::now));
+        let send = |events: &Sender<Event>, some: &[Event]| {
+            for event in some {
+                assert_eq!(events.send(event.clone(), &mut Vec::new()), Sent::Queued);
+            }
+        };
+        send(&events, &given[..50_000]);
+        eventually("it is being written", || events.is_empty());
+        shim.refuse(ENOSPC, |_, _| true);
+        send(&events, &given[50_000..350_000]);
+        eventually("rows are given up", || 50_000 < lost());
+        shim.heal();
+        send(&events, &given[350_000..]);
+        drop(events);
+        let writer = writer.join().expect("no panic");
+        let ledger = ledger.join().expect("no panic");
+        all_written.request();
+        [writer, ledger, sealer.join().expect("no panic")].into_iter().sum()
+    });
+    let of_records = metrics.table("gaps").files.get();
+    fixture.check(Totals { files: totals.files - of_records, ..totals }, given.len() as u64);
+    let declared = ledger(fixture.path(), "write_error");
+    assert_eq!((totals.records, totals.rows_left), (declared.len() as u64, 0));
+    let dropped: i64 = declared.iter().map(|it| it.dropped.expect("exact")).sum();
+    assert_eq!(dropped, lost().cast_signed());
 }
 
 #[test]
