@@ -107,7 +107,7 @@ pub(super) fn check(
 ) -> Result<Checked, Failure> {
     let file = open(path)?;
     let bytes = check_frame(&file)?;
-    let checksum = Checksum::of(path).map_err(|it| unreadable(&it))?;
+    let checksum = Checksum::read(&file).map_err(|it| unreadable(&it))?;
     let mut faults = Vec::new();
     faults.extend(check_checksum(checksum));
     let footer = caught("footer", || ArrowReaderMetadata::load(&file, Default::default()));

@@ -40,13 +40,13 @@ impl Checksum {
     /// # Errors
     /// When it cannot be read, or its end is not that of a Parquet file.
     pub fn of(path: &Path) -> Result<Self, StoreError> {
-        Self::read(path).map_err(StoreError::during("read", path))
+        let read = || Self::read(&File::open(path)?);
+        read().map_err(StoreError::during("read", path))
     }
 
-    fn read(path: &Path) -> Result<Self, Cause> {
-        let file = File::open(path)?;
+    pub(super) fn read(file: &File) -> Result<Self, Cause> {
         let len = file.metadata()?.len();
-        let digits = digits(&file, len)?;
+        let digits = digits(file, len)?;
         let mut crc = Hasher::new();
         let mut chunk = vec![0; CHUNK];
         let mut stored = [0; UNKNOWN.len()];

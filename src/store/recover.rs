@@ -166,7 +166,7 @@ impl Recovery<'_> {
         if self.dataset.place(partition, name).exists() {
             scan(&file, end, partition.table, see);
             // It may not have come to that.
-            write_down(self.dataset, partition, name, rows)?;
+            write_down(self.dataset, partition, name, rows);
             return settled(None);
         }
         let mut sealing = Sealing::new(partition, name);

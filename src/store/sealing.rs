@@ -196,17 +196,17 @@ pub(super) fn publish(
         disk.rename(&dataset.open_file(name), &place)?;
     }
     disk.sync_dir(&folder)?;
-    write_down(dataset, partition, name, rows)
+    write_down(dataset, partition, name, rows);
+    Ok(())
 }
 
-/// Adds a file that is in its place to the manifest.
-pub(super) fn write_down(
-    dataset: &Dataset,
-    partition: Partition,
-    name: &str,
-    rows: u64,
-) -> Result<(), StoreError> {
+/// Adds a file that is in its place to the manifest. If that cannot be done, nobody will know should
+/// the file get lost; to give it up would lose it for certain.
+pub(super) fn write_down(dataset: &Dataset, partition: Partition, name: &str, rows: u64) {
     let path = format!("{}/{name}{PARQUET}", partition.folder().display());
     let (root, run) = (dataset.dir(), dataset.run_id());
-    manifest::append(dataset.disk(), root, partition.date(), run, Line::Added { path, rows })
+    let line = Line::Added { path, rows };
+    if let Err(error) = manifest::append(dataset.disk(), root, partition.date(), run, line) {
+        log::warn!("{error}; the file is whole, but not in the manifest");
+    }
 }
