@@ -23,6 +23,10 @@ readers: test
     target/debug/spread-aggregator demo --for 5s --dir target/tmp/demo
     tests/readers/read_all.py target/tmp/demo
 
+# clients that others wrote read the simulated exchanges
+clients: test
+    tests/clients/ccxt_pro.py target/debug/spread-aggregator
+
 # measurements
 bench:
     cargo bench
