@@ -26,6 +26,7 @@ readers: test
 # clients that others wrote read the simulated exchanges
 clients: test
     tests/clients/ccxt_pro.py target/debug/spread-aggregator
+    tests/clients/sdks.py target/debug/spread-aggregator
 
 # measurements
 bench:
