@@ -24,6 +24,11 @@ readers: test
     tests/readers/read_all.py target/tmp/demo
     tests/readers/shards.py target/tmp/shards/data 3
 
+# clients that others wrote read the simulated exchanges
+clients: test
+    tests/clients/ccxt_pro.py target/debug/spread-aggregator
+    tests/clients/sdks.py target/debug/spread-aggregator
+
 # measurements
 bench:
     cargo bench

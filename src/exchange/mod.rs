@@ -1,8 +1,9 @@
 //! What differs between venues, and nothing else.
 //!
-//! An exchange is one file: facts as constants, and pure functions that read its frames and its
-//! lists. It opens no socket, reads no clock, holds no state and starts no thread; `feed` does all
-//! of that once, for every venue. Nothing outside this folder mentions an exchange by name.
+//! An exchange is one file of facts, as constants, and of pure functions that read its frames; and
+//! one, `rest`, of those that read its lists. It opens no socket, reads no clock, holds no state and
+//! starts no thread; `feed` does all of that once, for every venue. Nothing outside this folder
+//! mentions an exchange by name.
 
 mod binance;
 mod bingx;
