@@ -71,10 +71,14 @@ function nothingWentWrong() {
 }
 
 test("rows come, with the best cross of each symbol", async () => {
-  await until(() => /^120 of 120$/.test(document.querySelector("#count").textContent));
+  await until(() => document.querySelectorAll("#venues .delivering").length === 16);
+  // Exchanges list a few that others do not; what each says of itself has been tested elsewhere.
+  const { instruments } = await (await fetch(new URL("/api/v1/instruments", served.url))).json();
+  const names = new Set(instruments.map((it) => `${it.symbol}/${it.market}`));
+  assert.ok(100 < names.size);
+  await until((count) => document.querySelector("#count").textContent === count, `${names.size} of ${names.size}`);
   await until(() => document.querySelectorAll("#table .space .row.pays").length);
   assert.equal(await page.locator("#link").textContent(), "live");
-  await until(() => document.querySelectorAll("#venues .delivering").length === 16);
   nothingWentWrong();
 });
 
@@ -107,7 +111,7 @@ test("a column sorts, and again the other way", async () => {
 test("text, market and exchange filter", async () => {
   await page.locator("#table").focus();
   await page.keyboard.press("/");
-  await page.keyboard.type("btc");
+  await page.keyboard.type("btc-usdt");
   await until(() => document.querySelector("#count").textContent.startsWith("2 of"));
   await page.locator("#market").selectOption("perp");
   await until(() => document.querySelector("#count").textContent.startsWith("1 of"));
@@ -191,7 +195,7 @@ test("a phone shows it without scrolling sideways", async () => {
 });
 
 test("a token is taken out of the address", async () => {
-  await page.goto(`${served.url}?token=secret#/`);
+  await page.goto(String(new URL("/?token=secret#/", served.url)));
   await until(() => location.search === "" && sessionStorage.length === 1);
   await until(() => document.querySelector("#link").textContent === "live");
   nothingWentWrong();
