@@ -22,7 +22,8 @@ use spread_aggregator::{
 const EVENTS: u64 = 200_000;
 
 fn plan(simulator: &Simulator, dir: &Path) -> Plan {
-    let mut text = format!("[storage]\ndir = {:?}\n", dir.display().to_string());
+    let mut text =
+        format!("[live]\nenabled = false\n[storage]\ndir = {:?}\n", dir.display().to_string());
     for venue in ALL.iter().map(|it| it.venue) {
         let (ws, rest) = (simulator.ws_url(venue), simulator.rest_url(venue));
         write!(

@@ -161,7 +161,8 @@ impl Reader<'_> {
     }
 
     fn refuse(&mut self, detail: &str) -> bool {
-        self.outbox.answer(&Answer::Error { detail });
+        // By way of the hub, so that answers come in the order of requests.
+        self.ask(Command::Refuse(self.id, detail.to_owned()));
         self.errors += 1;
         if self.errors == ERRORS_MAX {
             self.outbox.close(CloseCode::Policy, format!("{ERRORS_MAX} requests that are none"));

@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::{
+    clock::now,
     encoder::Encoder,
     interest::Interest,
     outbox::{Item, Outbox},
@@ -28,7 +29,7 @@ use super::{
 };
 use crate::{
     channel::Receiver,
-    market::{Cross, Event},
+    market::{Cross, Event, Nanos},
     metrics::{LiveMetrics, QueueMetrics},
     registry::Registry,
     spreads::{Spreads, Watch},
@@ -52,6 +53,7 @@ const SNAPSHOT_CROSSES_MAX: usize = 100;
 pub(super) enum Command {
     Join(u32, Outbox),
     Request(u32, Request),
+    Refuse(u32, String),
     Leave(u32),
 }
 
@@ -99,8 +101,12 @@ impl<T> Source<T> {
     }
 
     /// Moves what is ready into `batch`; returns how many were dropped since the last time.
-    fn take(&mut self, batch: &mut Vec<T>) -> u64 {
+    fn take(&mut self, batch: &mut Vec<T>, ts_recv: impl Fn(&T) -> Nanos) -> u64 {
+        if !self.open.load(Ordering::Relaxed) {
+            return 0;
+        }
         let _ = self.queue.drain(batch, DRAIN_MAX);
+        self.metrics.look(batch.len() + self.queue.len(), batch.first().map(ts_recv), now());
         let dropped = self.metrics.dropped.get();
         dropped - std::mem::replace(&mut self.dropped, dropped)
     }
@@ -203,6 +209,11 @@ impl<'a> Desk<'a> {
                     it.leave(client);
                 }
                 self.clients.remove(&client);
+            }
+            Command::Refuse(client, detail) => {
+                if let Some(it) = self.clients.get(&client) {
+                    refuse(it, &detail);
+                }
             }
             Command::Request(client, request) => match request.op {
                 Op::Subscribe => self.subscribe(client, &request),
@@ -314,8 +325,8 @@ impl<'a> Desk<'a> {
     fn take_messages(&mut self) -> bool {
         let mut events = std::mem::take(&mut self.events);
         let mut crosses = std::mem::take(&mut self.crosses);
-        let lost = self.ends.events.take(&mut events);
-        let lost_crosses = self.ends.crosses.take(&mut crosses);
+        let lost = self.ends.events.take(&mut events, Event::ts_recv);
+        let lost_crosses = self.ends.crosses.take(&mut crosses, |it| it.ts_recv);
         if !(events.is_empty() && crosses.is_empty()) {
             self.encoder.catch_up();
         }

@@ -42,7 +42,8 @@ impl Memory {
         if self.reconnects.back().is_none_or(|(at, _)| MINUTE <= now - *at) {
             let counts = venues.iter().map(|&it| reconnects(metrics, it)).collect();
             self.reconnects.push_back((now, counts));
-            if MINUTES < self.reconnects.len() {
+            // The first of them is of an hour ago.
+            if MINUTES + 1 < self.reconnects.len() {
                 self.reconnects.pop_front();
             }
         }
@@ -86,7 +87,7 @@ mod tests {
             let so_far = reconnects(&metrics, venue);
             assert_eq!(memory.recent_reconnects(0, so_far), expected, "minute {minute}");
         }
-        assert_eq!(memory.reconnects.len(), MINUTES);
+        assert_eq!(memory.reconnects.len(), MINUTES + 1);
     }
 
     #[test]

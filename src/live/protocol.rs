@@ -238,11 +238,14 @@ impl<'a> Understood<'a> {
     #[must_use]
     pub fn new(request: &'a Request, unknown: Vec<&'a str>) -> Self {
         let has = |venue| request.venues.meets(Venues::one(venue));
-        let exchanges = Exchange::ALL
+        let mut exchanges: Vec<_> = Exchange::ALL
             .into_iter()
             .filter(|&it| Market::ALL.iter().any(|&market| has(Venue::new(it, market))))
             .map(Exchange::name)
             .collect();
+        if exchanges.len() == Exchange::ALL.len() {
+            exchanges = vec!["*"];
+        }
         let markets = Market::ALL
             .into_iter()
             .filter(|&it| Exchange::ALL.iter().any(|&exchange| has(Venue::new(exchange, it))))

@@ -183,16 +183,10 @@ impl Group {
         let shown = out.wanted && self.watched;
         for there in 0..self.legs.len() {
             let leg = self.legs[there];
-            if leg.exchange == here.exchange {
+            if leg.exchange == here.exchange || leg.at < oldest {
                 continue;
             }
             let bit = 1 << there;
-            if leg.at < oldest {
-                if here.open & bit != 0 {
-                    self.expire(oldest, rules, out);
-                }
-                continue;
-            }
             let apart = rules.are_apart(here.mid, leg.mid) && here.trusted & bit == 0;
             if (apart || here.held & bit != 0) && self.judge([at, there], apart, now, rules, counts)
             {

@@ -47,9 +47,10 @@ impl Group {
             it.agrees_since = rules.agree(mid_a, mid_b).then(|| it.agrees_since.unwrap_or(now));
             it.agrees_since.is_some_and(|since| rules.identity_after <= now - since)
         } else {
-            let convicted = apart && rules.identity_after <= now - it.since;
-            it.quarantined = convicted;
-            counts.quarantined += u64::from(convicted);
+            if apart && rules.identity_after <= now - it.since {
+                it.quarantined = true;
+                counts.quarantined += 1;
+            }
             !apart
         };
         if over {

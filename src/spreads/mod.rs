@@ -20,6 +20,8 @@ mod rules;
 mod run;
 mod scale;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod views;
 mod windows;
 

@@ -65,7 +65,7 @@ mod tests {
 
     fn push(order: &mut Order, at: i64, exchange: usize) {
         let instrument = InstrumentId(u32::try_from(exchange).expect("small"));
-        let (conn, sequence) = (ConnId(0), Some(order.held.len() as i64));
+        let (conn, sequence) = (ConnId(0), None);
         let ts_recv = Nanos(at);
         let (ts_event, bid, ask) = (None, None, None);
         let quote = Quote { instrument, conn, ts_event, ts_recv, bid, ask, sequence };

@@ -224,7 +224,7 @@ impl Spreads {
             mid: it.mid * slot.multiple,
             spread_bps: it.spread_bps,
         };
-        let samples: Vec<_> = self.windows.of(slot.column, self.now).map(sample).collect();
+        let samples: Vec<_> = self.windows.of(slot.column).map(sample).collect();
         Some(History {
             instrument: Arc::clone(&slot.instrument),
             mid: Bands::of(samples.iter().map(|it| it.mid)),
@@ -255,7 +255,7 @@ impl Spreads {
             (nanos(from.at), (to.bid() - from.ask()) / from.ask() * 10_000.0)
         };
         let columns = pair.map(|it| group.slots[it].column);
-        let gross_bps: Vec<_> = self.windows.pairs(columns, self.now).map(gross).collect();
+        let gross_bps: Vec<_> = self.windows.pairs(columns).map(gross).collect();
         let bands = Bands::of(gross_bps.iter().map(|it| it.1));
         CrossHistory { buy, sell, fees_bps: from + to, gross_bps, bands }
     }

@@ -90,7 +90,8 @@ impl Windows {
 
     /// Adds a column of what is fresh, if it is time for one, in place of what is too old.
     pub(super) fn tick(&mut self, groups: &[Group], instruments: usize, now: i64, oldest: i64) {
-        if self.columns.back().is_some_and(|it| now - it.at < self.every) {
+        let step = |at: i64| at.div_euclid(self.every);
+        if self.columns.back().is_some_and(|it| step(now) <= step(it.at)) {
             return;
         }
         let mut column = Column::default();
@@ -101,6 +102,7 @@ impl Windows {
         }
         column.at = now;
         column.cells.clear();
+        column.cells.reserve_exact(instruments);
         column.cells.resize(instruments, Cell::NONE);
         for group in groups {
             for (leg, slot) in group.legs.iter().zip(&group.slots) {
@@ -117,18 +119,13 @@ impl Windows {
     }
 
     /// What is known of the instrument of `column`, the oldest first.
-    pub(super) fn of(&self, column: usize, now: i64) -> impl Iterator<Item = Past> + '_ {
-        self.pairs([column; 2], now).map(|[it, _]| it)
+    pub(super) fn of(&self, column: usize) -> impl Iterator<Item = Past> + '_ {
+        self.pairs([column; 2]).map(|[it, _]| it)
     }
 
     /// The steps at which both instruments are known.
-    pub(super) fn pairs(
-        &self,
-        [a, b]: [usize; 2],
-        now: i64,
-    ) -> impl Iterator<Item = [Past; 2]> + '_ {
-        let first = now - self.length;
-        self.columns.iter().filter(move |it| first <= it.at).filter_map(move |it| {
+    pub(super) fn pairs(&self, [a, b]: [usize; 2]) -> impl Iterator<Item = [Past; 2]> + '_ {
+        self.columns.iter().filter_map(move |it| {
             let past = |column: usize| it.cells.get(column)?.get(it.at);
             Some([past(a)?, past(b)?])
         })

@@ -140,6 +140,7 @@ fn only_the_edges_read_a_clock() {
         "feed/handover.rs",
         "feed/mod.rs",
         "feed/socket.rs",
+        "live/",
         "store/dataset.rs",
         "pipeline/",
         "simulator/",
@@ -156,7 +157,15 @@ fn only_main_and_its_signals_end_the_process() {
 #[test]
 fn threads_are_started_where_they_are_joined() {
     only_in(
-        &["pipeline/", "feed/handover.rs", "simulator/", "cli/signals.rs", "cli/demo.rs"],
+        &[
+            "pipeline/",
+            "feed/handover.rs",
+            "live/client.rs",
+            "live/listener.rs",
+            "simulator/",
+            "cli/signals.rs",
+            "cli/demo.rs",
+        ],
         &["spawn_scoped", "thread::spawn"],
     );
 }

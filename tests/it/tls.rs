@@ -29,7 +29,7 @@ fn behind_tls(server: &str, dir: &Path, trusted: bool, test: impl FnOnce(&str, &
     let port = listener.local_addr().unwrap().port();
     let ca = if trusted { "ca_file = \"ca.pem\"" } else { "" };
     let text = format!(
-        "[storage]\ndir = {:?}\n[[exchange]]\nname = \"okx\"\nmin_quote_volume = 0\n{ca}\n\
+        "[live]\nenabled = false\n[storage]\ndir = {:?}\n[[exchange]]\nname = \"okx\"\nmin_quote_volume = 0\n{ca}\n\
          ws_url = \"wss://localhost:{port}/okx-spot\"\nrest_url = \"https://localhost:{port}/okx-spot\"",
         dir.join("data").display().to_string()
     );
@@ -91,7 +91,7 @@ fn a_peer_that_stalls_in_the_handshake_does_not_hold_up_a_stop() {
     // It accepts, by its backlog, and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let text = format!(
-        "[storage]\ndir = {:?}\n[[exchange]]\nname = \"okx\"\nmin_quote_volume = 0\n\
+        "[live]\nenabled = false\n[storage]\ndir = {:?}\n[[exchange]]\nname = \"okx\"\nmin_quote_volume = 0\n\
          ws_url = \"wss://localhost:{}\"\nrest_url = \"{}\"",
         dir.path().display().to_string(),
         silent.local_addr().unwrap().port(),

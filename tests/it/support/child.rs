@@ -121,7 +121,10 @@ impl Exchanges {
         let exchanges = self
             .config
             .replace("[[exchange]]", &format!("[[exchange]]\nmin_quote_volume = 0\n{each}"));
-        let text = format!("{top}\n[storage]\ndir = {:?}\n{exchanges}", data.display().to_string());
+        // Tests run side by side, and port 8080 is one.
+        let live = if top.contains("[live]") { "" } else { "[live]\nlisten = \"127.0.0.1:0\"" };
+        let data = data.display().to_string();
+        let text = format!("{top}\n{live}\n[storage]\ndir = {data:?}\n{exchanges}");
         let file = dir.join("config.toml");
         fs::write(&file, text).unwrap();
         file.display().to_string()
