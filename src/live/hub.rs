@@ -24,6 +24,7 @@ use super::{
     interest::Interest,
     outbox::{Item, Outbox},
     protocol::{Answer, Op, Request, Topic, Understood},
+    screener::Screener,
     subscriber::{INTERVALS_MAX, Message, Subscriber, Told},
 };
 use crate::{
@@ -137,6 +138,7 @@ struct Desk<'a> {
     events: Vec<Event>,
     crosses: Vec<Cross>,
     scratch: Vec<Item>,
+    screener: Screener,
 }
 
 impl<'a> Desk<'a> {
@@ -150,6 +152,7 @@ impl<'a> Desk<'a> {
             events: Vec::new(),
             crosses: Vec::new(),
             scratch: Vec::new(),
+            screener: Screener::default(),
         }
     }
 
@@ -157,6 +160,7 @@ impl<'a> Desk<'a> {
         let mut busy = false;
         while !self.ends.stop.requested() && self.take_commands(busy) {
             busy = self.take_messages();
+            self.screen(Instant::now());
             self.release(Instant::now());
             self.hand_over();
         }
@@ -221,7 +225,8 @@ impl<'a> Desk<'a> {
     fn subscribe(&mut self, client: u32, request: &Request) {
         let Some(subscriber) = self.clients.get_mut(&client) else { return };
         let Request { symbols, venues, interval_ms, .. } = request;
-        if request.topic == Topic::Spreads && self.ends.spreads.is_none() {
+        let compares = matches!(request.topic, Topic::Spreads | Topic::Screener);
+        if compares && self.ends.spreads.is_none() {
             return refuse(subscriber, "spreads are not computed: enabled = false in [spreads]");
         }
         if !subscriber.allow(*interval_ms, Instant::now()) {
@@ -270,6 +275,15 @@ impl<'a> Desk<'a> {
                 .flat_map(|it| spreads.lock().quotes_of(it))
                 .map(|it| Told::Event(Event::Quote(it.quote)))
                 .collect(),
+            (Topic::Screener, symbols) => {
+                let best = spreads.lock().best().into_iter().map(Told::Best);
+                self.encoder.catch_up();
+                let named = |it: &Told| {
+                    let ([buy, sell], _) = self.encoder.about(it);
+                    symbols.as_ref().is_none_or(|it| it.iter().any(|it| it == buy || it == sell))
+                };
+                best.filter(named).collect()
+            }
             (Topic::Spreads, symbols) => {
                 let named: Option<HashSet<_>> =
                     symbols.as_ref().map(|it| it.iter().map(String::as_str).collect());
@@ -330,6 +344,24 @@ impl<'a> Desk<'a> {
         }
         (self.events, self.crosses) = (events, crosses);
         busy
+    }
+
+    /// Tells which symbols have another best cross than when they were looked at last.
+    fn screen(&mut self, now: Instant) {
+        let Some(engine) = self.ends.spreads else { return };
+        if !self.interest[Topic::Screener as usize].is_any() {
+            return self.screener.forget();
+        }
+        if !self.screener.is_due(now) {
+            return;
+        }
+        let best = engine.lock().best();
+        self.encoder.catch_up();
+        for it in best {
+            if self.screener.is_new(&it) {
+                self.tell(&Told::Best(it));
+            }
+        }
     }
 
     /// Tells those who want any of `topics` that messages were lost before it was seen whose.
