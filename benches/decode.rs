@@ -19,7 +19,7 @@ fn inbox(protocol: &Protocol, frames: &[String]) -> Inbox {
     let mut inbox = Inbox::new(ConnId(0));
     for frame in frames {
         loop {
-            (protocol.decode)(frame, &mut inbox).expect("a good frame");
+            protocol.read(frame, &mut inbox).expect("a good frame");
             let unlisted = inbox.notices.iter().find_map(|it| match it {
                 Notice::Unlisted(symbol) => Some(symbol.clone()),
                 _ => None,
@@ -44,7 +44,7 @@ fn inbox(protocol: &Protocol, frames: &[String]) -> Inbox {
 fn read_all(protocol: &Protocol, inbox: &mut Inbox, frames: &[String]) -> usize {
     let mut events = 0;
     for frame in frames {
-        (protocol.decode)(black_box(frame), inbox).expect("a good frame");
+        protocol.read(black_box(frame), inbox).expect("a good frame");
         events += inbox.events.len();
         inbox.events.clear();
         inbox.notices.clear();

@@ -33,7 +33,7 @@ pub(super) const SPOT: Protocol = Protocol {
         // 24 hours.
         lifetime: Some(Duration::from_hours(23)),
     },
-    quirks: Quirks::NONE,
+    quirks: Quirks { hot, ..Quirks::NONE },
 };
 
 pub(super) const PERP: Protocol = Protocol {
@@ -136,6 +136,65 @@ struct Data<'a> {
     /// How the trade came about; books are matched by `MARKET` alone.
     #[serde(borrow, rename = "X")]
     execution: Option<Text<'a>>,
+}
+
+/// Of spot.
+const QUOTE: Template<7> =
+    Template::new(r#"{"stream":"~","data":{"u":~,"s":"~","b":"~","B":"~","a":"~","A":"~"}}"#);
+/// Of perpetuals, until and since 2026-06.
+const NAMED_QUOTE: Template<9> = Template::new(
+    r#"{"stream":"~","data":{"e":"bookTicker","u":~,"s":"~","b":"~","B":"~","a":"~","A":"~","T":~,"E":~}}"#,
+);
+const PAIRED_QUOTE: Template<11> = Template::new(
+    r#"{"stream":"~","data":{"e":"bookTicker","u":~,"s":"~","ps":"~","b":"~","B":"~","a":"~","A":"~","T":~,"E":~,"st":~}}"#,
+);
+const TRADE: Template<9> = Template::new(
+    r#"{"stream":"~","data":{"e":"trade","E":~,"s":"~","t":~,"p":"~","q":"~","T":~,"m":~,"M":~}}"#,
+);
+/// Trades of perpetuals, until and since 2026-06.
+const AGGREGATE: Template<10> = Template::new(
+    r#"{"stream":"~","data":{"e":"aggTrade","E":~,"a":~,"s":"~","p":"~","q":"~","f":~,"l":~,"T":~,"m":~}}"#,
+);
+const SIZED_AGGREGATE: Template<12> = Template::new(
+    r#"{"stream":"~","data":{"e":"aggTrade","E":~,"a":~,"s":"~","p":"~","q":"~","nq":"~","f":~,"l":~,"T":~,"m":~,"st":~}}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    if let Some([_, u, s, b, bs, a, az]) = QUOTE.values(text) {
+        return inbox.quote(s, None, Some(whole(u)?), quoted(b, bs)?, quoted(a, az)?).ok();
+    }
+    if let Some([_, u, s, b, bs, a, az, t, e]) = NAMED_QUOTE.values(text) {
+        millis(t)?;
+        return inbox.quote(s, millis(e)?, Some(whole(u)?), quoted(b, bs)?, quoted(a, az)?).ok();
+    }
+    if let Some([_, u, s, _, b, bs, a, az, t, e, st]) = PAIRED_QUOTE.values(text) {
+        millis(t).and(whole(st))?;
+        return inbox.quote(s, millis(e)?, Some(whole(u)?), quoted(b, bs)?, quoted(a, az)?).ok();
+    }
+    if let Some([_, e, s, id, p, q, t, m, best]) = TRADE.values(text) {
+        millis(e).and(flag(best))?;
+        return hot_trade(s, id, [p, q], t, m, inbox);
+    }
+    if let Some([_, e, id, s, p, q, first, last, t, m]) = AGGREGATE.values(text) {
+        millis(e).and(whole(first)).and(whole(last))?;
+        return hot_trade(s, id, [p, q], t, m, inbox);
+    }
+    let [_, e, id, s, p, q, _, first, last, t, m, st] = SIZED_AGGREGATE.values(text)?;
+    millis(e).and(whole(first)).and(whole(last)).and(whole(st))?;
+    hot_trade(s, id, [p, q], t, m, inbox)
+}
+
+fn hot_trade(
+    symbol: &str,
+    id: &str,
+    [price, size]: [&str; 2],
+    time: &str,
+    sold: &str,
+    inbox: &mut Inbox,
+) -> Option<()> {
+    let id = TradeId::Number(whole(id)?.cast_unsigned());
+    let side = if flag(sold)? { Side::Sell } else { Side::Buy };
+    inbox.trade(symbol, millis(time)?, quoted(price, size)?, side, id).ok()
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

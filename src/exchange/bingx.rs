@@ -42,7 +42,7 @@ pub(super) const SPOT: Protocol = Protocol {
     },
     // The server pings, in its own words, every 5 s.
     // Frames may hold trades that earlier ones held.
-    quirks: Quirks { decode_binary, repeats_trades: true, timestamp: true, ..Quirks::NONE },
+    quirks: Quirks { hot, decode_binary, repeats_trades: true, timestamp: true, ..Quirks::NONE },
 };
 
 pub(super) const PERP: Protocol = Protocol {
@@ -135,11 +135,30 @@ fn decode_binary(frame: &[u8], inbox: &mut Inbox) -> Result<(), DecodeError> {
         Ok(bytes) if INFLATED_BYTES_MAX < bytes => {
             Err(DecodeError::Value("a frame that unpacks without an end"))
         }
-        Ok(_) => decode(&text, inbox),
+        Ok(_) => hot(&text, inbox).map_or_else(|| decode(&text, inbox), Ok),
         Err(err) => Err(DecodeError::Binary(err.to_string())),
     };
     inbox.scratch = text;
     result
+}
+
+const QUOTE: Template<7> = Template::new(
+    r#"{"code":0,"data":{"A":"~","B":"~","E":~,"a":"~","b":"~","e":"bookTicker","s":"~"},"dataType":"~@bookTicker","success":true}"#,
+);
+const PERP_QUOTE: Template<9> = Template::new(
+    r#"{"code":0,"dataType":"~@bookTicker","data":{"e":"bookTicker","u":~,"E":~,"T":~,"s":"~","b":"~","B":"~","a":"~","A":"~"}}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    if let Some([az, bs, sent, a, b, _, s]) = QUOTE.values(text) {
+        return inbox.quote(s, millis(sent)?, None, quoted(b, bs)?, quoted(a, az)?).ok();
+    }
+    let [s, u, sent, changed, _, b, bs, a, az] = PERP_QUOTE.values(text)?;
+    let (sent, changed) = (millis(sent)??, millis(changed)??);
+    if STALE < sent.0.saturating_sub(changed.0) {
+        return None;
+    }
+    inbox.quote(s, Some(sent), Some(whole(u)?), quoted(b, bs)?, quoted(a, az)?).ok()
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

@@ -39,6 +39,7 @@ pub(super) const SPOT: Protocol = Protocol {
         ping: Some(Ping { every: Duration::from_secs(20), text: |_| "ping".into() }),
         // Each subscription begins with the latest trades.
         repeats_trades: true,
+        hot,
         ..Quirks::NONE
     },
 };
@@ -113,6 +114,24 @@ struct Print<'a> {
     side: Option<Text<'a>>,
     #[serde(borrow)]
     trade_id: Option<Id<'a>>,
+}
+
+/// Both sides of the book.
+const BOOK: Template<9> = Template::new(
+    r#"{"action":"snapshot","arg":{"instType":"~","channel":"books1","instId":"~"},"data":[{"asks":[["~","~"]],"bids":[["~","~"]],"checksum":0,"seq":~,"ts":"~"}],"ts":~}"#,
+);
+const LINKED_BOOK: Template<10> = Template::new(
+    r#"{"action":"snapshot","arg":{"instType":"~","channel":"books1","instId":"~"},"data":[{"asks":[["~","~"]],"bids":[["~","~"]],"checksum":0,"seq":~,"pseq":~,"ts":"~"}],"ts":~}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    let [_, s, a, az, b, bs, seq, ts, sent] = BOOK.values(text).or_else(|| {
+        let [kind, s, a, az, b, bs, seq, before, ts, sent] = LINKED_BOOK.values(text)?;
+        whole(before)?;
+        Some([kind, s, a, az, b, bs, seq, ts, sent])
+    })?;
+    whole(sent)?;
+    inbox.quote(s, millis(ts)?, Some(whole(seq)?), quoted(b, bs)?, quoted(a, az)?).ok()
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

@@ -37,6 +37,7 @@ pub(super) const SPOT: Protocol = Protocol {
     },
     quirks: Quirks {
         ping: Some(Ping { every: Duration::from_secs(20), text: |_| r#"{"op":"ping"}"#.into() }),
+        hot,
         ..Quirks::NONE
     },
 };
@@ -113,6 +114,28 @@ struct Print<'a> {
     price: Num,
     #[serde(borrow, rename = "i")]
     id: Option<Id<'a>>,
+}
+
+/// Both sides of the book, as spot and as perpetuals order the keys.
+const SPOT_BOOK: Template<11> = Template::new(
+    r#"{"topic":"orderbook.1.~","ts":~,"type":"~","data":{"s":"~","b":[["~","~"]],"a":[["~","~"]],"u":~,"seq":~},"cts":~}"#,
+);
+const PERP_BOOK: Template<11> = Template::new(
+    r#"{"topic":"orderbook.1.~","type":"~","ts":~,"data":{"s":"~","b":[["~","~"]],"a":[["~","~"]],"u":~,"seq":~},"cts":~}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    let (ts, rest) = match SPOT_BOOK.values(text) {
+        Some([_, ts, _, rest @ ..]) => (ts, rest),
+        None => {
+            let [_, _, ts, rest @ ..] = PERP_BOOK.values(text)?;
+            (ts, rest)
+        }
+    };
+    let [s, b, bs, a, az, u, seq, cts] = rest;
+    whole(seq).and(millis(cts))?;
+    let ts = millis(ts)?;
+    inbox.quote(s, ts, Some(whole(u)?), quoted(b, bs)?, quoted(a, az)?).ok()
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

@@ -40,6 +40,7 @@ pub(super) const SPOT: Protocol = Protocol {
     quirks: Quirks {
         // The venue closes a connection it has not heard from for 30 s.
         ping: Some(Ping { every: Duration::from_secs(20), text: |_| "ping".into() }),
+        hot,
         // Whether a subscription begins with old trades is not documented.
         repeats_trades: true,
         ..Quirks::NONE
@@ -106,6 +107,16 @@ struct Print<'a> {
     #[serde(borrow)]
     side: Text<'a>,
     ts: Option<Millis>,
+}
+
+/// Both sides of the book.
+const BOOK: Template<11> = Template::new(
+    r#"{"arg":{"channel":"bbo-tbt","instId":"~"},"data":[{"asks":[["~","~","~","~"]],"bids":[["~","~","~","~"]],"ts":"~","seqId":~}]}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    let [s, a, az, _, _, b, bs, _, _, ts, seq] = BOOK.values(text)?;
+    inbox.quote(s, millis(ts)?, Some(whole(seq)?), quoted(b, bs)?, quoted(a, az)?).ok()
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
