@@ -160,28 +160,35 @@ const SIZED_AGGREGATE: Template<12> = Template::new(
 );
 
 fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
-    if let Some([_, u, s, b, bs, a, az]) = QUOTE.values(text) {
-        return inbox.quote(s, None, Some(whole(u)?), quoted(b, bs)?, quoted(a, az)?).ok();
+    if let Some([_, update, symbol, sides @ ..]) = QUOTE.values(text) {
+        return template::quote(inbox, symbol, None, Some(whole(update)?), sides);
     }
-    if let Some([_, u, s, b, bs, a, az, t, e]) = NAMED_QUOTE.values(text) {
-        millis(t)?;
-        return inbox.quote(s, millis(e)?, Some(whole(u)?), quoted(b, bs)?, quoted(a, az)?).ok();
+    if let Some([_, update, symbol, bid, bids, ask, asks, time, sent]) = NAMED_QUOTE.values(text) {
+        let sent = millis(time).and(millis(sent))?;
+        let sides = [bid, bids, ask, asks];
+        return template::quote(inbox, symbol, sent, Some(whole(update)?), sides);
     }
-    if let Some([_, u, s, _, b, bs, a, az, t, e, st]) = PAIRED_QUOTE.values(text) {
-        millis(t).and(whole(st))?;
-        return inbox.quote(s, millis(e)?, Some(whole(u)?), quoted(b, bs)?, quoted(a, az)?).ok();
+    if let Some([_, update, symbol, _, bid, bids, ask, asks, time, sent, margin]) =
+        PAIRED_QUOTE.values(text)
+    {
+        let sent = millis(time).and(whole(margin)).and(millis(sent))?;
+        let sides = [bid, bids, ask, asks];
+        return template::quote(inbox, symbol, sent, Some(whole(update)?), sides);
     }
-    if let Some([_, e, s, id, p, q, t, m, best]) = TRADE.values(text) {
-        millis(e).and(flag(best))?;
-        return hot_trade(s, id, [p, q], t, m, inbox);
+    if let Some([_, sent, symbol, id, price, size, time, sold, best]) = TRADE.values(text) {
+        millis(sent).and(flag(best))?;
+        return hot_trade(symbol, id, [price, size], time, sold, inbox);
     }
-    if let Some([_, e, id, s, p, q, first, last, t, m]) = AGGREGATE.values(text) {
-        millis(e).and(whole(first)).and(whole(last))?;
-        return hot_trade(s, id, [p, q], t, m, inbox);
+    if let Some([_, sent, id, symbol, price, size, first, last, time, sold]) =
+        AGGREGATE.values(text)
+    {
+        millis(sent).and(whole(first)).and(whole(last))?;
+        return hot_trade(symbol, id, [price, size], time, sold, inbox);
     }
-    let [_, e, id, s, p, q, _, first, last, t, m, st] = SIZED_AGGREGATE.values(text)?;
-    millis(e).and(whole(first)).and(whole(last)).and(whole(st))?;
-    hot_trade(s, id, [p, q], t, m, inbox)
+    let [_, sent, id, symbol, price, size, _, first, last, time, sold, margin] =
+        SIZED_AGGREGATE.values(text)?;
+    millis(sent).and(whole(first)).and(whole(last)).and(whole(margin))?;
+    hot_trade(symbol, id, [price, size], time, sold, inbox)
 }
 
 fn hot_trade(

@@ -150,15 +150,15 @@ const PERP_QUOTE: Template<9> = Template::new(
 );
 
 fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
-    if let Some([az, bs, sent, a, b, _, s]) = QUOTE.values(text) {
-        return inbox.quote(s, millis(sent)?, None, quoted(b, bs)?, quoted(a, az)?).ok();
+    if let Some([asks, bids, sent, ask, bid, _, symbol]) = QUOTE.values(text) {
+        return template::quote(inbox, symbol, millis(sent)?, None, [bid, bids, ask, asks]);
     }
-    let [s, u, sent, changed, _, b, bs, a, az] = PERP_QUOTE.values(text)?;
+    let [symbol, update, sent, changed, _, sides @ ..] = PERP_QUOTE.values(text)?;
     let (sent, changed) = (millis(sent)??, millis(changed)??);
     if STALE < sent.0.saturating_sub(changed.0) {
         return None;
     }
-    inbox.quote(s, Some(sent), Some(whole(u)?), quoted(b, bs)?, quoted(a, az)?).ok()
+    template::quote(inbox, symbol, Some(sent), Some(whole(update)?), sides)
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

@@ -125,13 +125,16 @@ const LINKED_BOOK: Template<10> = Template::new(
 );
 
 fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
-    let [_, s, a, az, b, bs, seq, ts, sent] = BOOK.values(text).or_else(|| {
-        let [kind, s, a, az, b, bs, seq, before, ts, sent] = LINKED_BOOK.values(text)?;
+    let linked = || {
+        let [kind, symbol, ask, asks, bid, bids, seq, before, rest @ ..] =
+            LINKED_BOOK.values(text)?;
         whole(before)?;
-        Some([kind, s, a, az, b, bs, seq, ts, sent])
-    })?;
+        let [ts, sent] = rest;
+        Some([kind, symbol, ask, asks, bid, bids, seq, ts, sent])
+    };
+    let [_, symbol, ask, asks, bid, bids, seq, ts, sent] = BOOK.values(text).or_else(linked)?;
     whole(sent)?;
-    inbox.quote(s, millis(ts)?, Some(whole(seq)?), quoted(b, bs)?, quoted(a, az)?).ok()
+    template::quote(inbox, symbol, millis(ts)?, Some(whole(seq)?), [bid, bids, ask, asks])
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

@@ -125,17 +125,11 @@ const PERP_BOOK: Template<11> = Template::new(
 );
 
 fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
-    let (ts, rest) = match SPOT_BOOK.values(text) {
-        Some([_, ts, _, rest @ ..]) => (ts, rest),
-        None => {
-            let [_, _, ts, rest @ ..] = PERP_BOOK.values(text)?;
-            (ts, rest)
-        }
-    };
-    let [s, b, bs, a, az, u, seq, cts] = rest;
+    let spot = SPOT_BOOK.values(text).map(|[_, ts, _, rest @ ..]| (ts, rest));
+    let either = spot.or_else(|| PERP_BOOK.values(text).map(|[_, _, ts, rest @ ..]| (ts, rest)));
+    let (ts, [symbol, sides @ .., update, seq, cts]) = either?;
     whole(seq).and(millis(cts))?;
-    let ts = millis(ts)?;
-    inbox.quote(s, ts, Some(whole(u)?), quoted(b, bs)?, quoted(a, az)?).ok()
+    template::quote(inbox, symbol, millis(ts)?, Some(whole(update)?), sides)
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

@@ -159,16 +159,16 @@ const PERP_QUOTE: Template<9> = Template::new(
 );
 
 fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
-    let [time, sent, t, u, s, b, bs, a, az] = QUOTE.values(text)?;
-    let (bid, ask) = (quoted(b, bs)?, quoted(a, az)?);
-    hot_quote(s, [time, sent, t, u], bid, ask, inbox)
+    let [time, sent, at, update, symbol, bid, bid_size, ask, ask_size] = QUOTE.values(text)?;
+    let (bid, ask) = (quoted(bid, bid_size)?, quoted(ask, ask_size)?);
+    hot_quote(symbol, [time, sent, at, update], bid, ask, inbox)
 }
 
 fn hot_perp(text: &str, inbox: &mut Inbox) -> Option<()> {
-    let [time, sent, t, u, s, b, bs, a, az] = PERP_QUOTE.values(text)?;
-    let bid = level(Num::parse(b).ok()?, bare(bs)?);
-    let ask = level(Num::parse(a).ok()?, bare(az)?);
-    hot_quote(s, [time, sent, t, u], bid, ask, inbox)
+    let [time, sent, at, update, symbol, bid, bid_size, ask, ask_size] = PERP_QUOTE.values(text)?;
+    let bid = level(Num::parse(bid).ok()?, bare(bid_size)?);
+    let ask = level(Num::parse(ask).ok()?, bare(ask_size)?);
+    hot_quote(symbol, [time, sent, at, update], bid, ask, inbox)
 }
 
 fn hot_quote(

@@ -149,14 +149,14 @@ const TICKER: Template<9> = Template::new(
 );
 
 fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
-    if let Some([s, a, az, b, bs, t]) = LEVEL1.values(text) {
-        return inbox.quote(s, millis(t)?, None, quoted(b, bs)?, quoted(a, az)?).ok();
+    if let Some([symbol, ask, asks, bid, bids, time]) = LEVEL1.values(text) {
+        return template::quote(inbox, symbol, millis(time)?, None, [bid, bids, ask, asks]);
     }
-    let [s, sn, _, seq, bs, b, a, az, ts] = TICKER.values(text)?;
+    let [symbol, sn, _, sequence, bids, bid, ask, asks, ts] = TICKER.values(text)?;
     whole(sn)?;
-    let bid = level(Num::parse(b).ok()?, bare(bs)?);
-    let ask = level(Num::parse(a).ok()?, bare(az)?);
-    inbox.quote(s, stamp(ts)?, Some(whole(seq)?), bid, ask).ok()
+    let bid = level(Num::parse(bid).ok()?, bare(bids)?);
+    let ask = level(Num::parse(ask).ok()?, bare(asks)?);
+    inbox.quote(symbol, stamp(ts)?, Some(whole(sequence)?), bid, ask).ok()
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

@@ -277,7 +277,7 @@ mod prelude {
         wire::{
             Best, Flag, Id, Int, Ladder, Millis, Num, Seconds, Signed, Stamp, Text, each, level,
             one_or_each, read, side,
-            template::{Template, bare, flag, millis, quoted, stamp, whole},
+            template::{self, Template, bare, flag, millis, quoted, stamp, whole},
         },
     };
     pub(super) use crate::market::{Channel, Exchange, Level, Market, Side, TradeId, Venue};

@@ -115,8 +115,9 @@ const BOOK: Template<11> = Template::new(
 );
 
 fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
-    let [s, a, az, _, _, b, bs, _, _, ts, seq] = BOOK.values(text)?;
-    inbox.quote(s, millis(ts)?, Some(whole(seq)?), quoted(b, bs)?, quoted(a, az)?).ok()
+    let [symbol, ask, ask_size, _, _, bid, bid_size, _, _, ts, seq] = BOOK.values(text)?;
+    let sides = [bid, bid_size, ask, ask_size];
+    template::quote(inbox, symbol, millis(ts)?, Some(whole(seq)?), sides)
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

@@ -7,7 +7,10 @@
 //! compare them on fixtures and on mutations of them.
 
 use super::{Millis, Num, Stamp, level};
-use crate::market::{Level, Nanos};
+use crate::{
+    exchange::Inbox,
+    market::{Level, Nanos},
+};
 
 /// A frame with `N` holes, each written `~`.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +100,18 @@ pub fn stamp(text: &str) -> Option<Option<Nanos>> {
 #[must_use]
 pub fn quoted(price: &str, size: &str) -> Option<Option<Level>> {
     Some(level(Num::parse(price).ok()?, Num::parse(size).ok()?))
+}
+
+/// A quote of quoted numbers: bid, its size, ask, its size.
+pub(in crate::exchange) fn quote(
+    inbox: &mut Inbox,
+    symbol: &str,
+    ts_event: Option<Nanos>,
+    sequence: Option<i64>,
+    [bid, bid_size, ask, ask_size]: [&str; 4],
+) -> Option<()> {
+    let (bid, ask) = (quoted(bid, bid_size)?, quoted(ask, ask_size)?);
+    inbox.quote(symbol, ts_event, sequence, bid, ask).ok()
 }
 
 /// A number without quotes, as JSON spells it, but for exponents.
