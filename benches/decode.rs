@@ -24,7 +24,7 @@ enum Frame {
 impl Frame {
     fn decode(&self, protocol: &Protocol, inbox: &mut Inbox) {
         match black_box(self) {
-            Frame::Text(frame) => (protocol.decode)(frame, inbox),
+            Frame::Text(frame) => protocol.read(frame, inbox),
             Frame::Binary(frame) => (protocol.quirks.decode_binary)(frame, inbox),
         }
         .expect("a good frame");

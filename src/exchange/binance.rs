@@ -37,7 +37,7 @@ pub(super) const SPOT: Protocol = Protocol {
     },
     // Those of `aggTrade` are too, as it leaves out what was not matched by the book; those of
     // `trade` on the futures are not.
-    quirks: Quirks { consecutive_trade_ids: true, ..Quirks::NONE },
+    quirks: Quirks { hot, consecutive_trade_ids: true, ..Quirks::NONE },
 };
 
 pub(super) const PERP: Protocol = Protocol {
@@ -140,6 +140,72 @@ struct Data<'a> {
     /// How the trade came about; books are matched by `MARKET` alone.
     #[serde(borrow, rename = "X")]
     execution: Option<Text<'a>>,
+}
+
+/// Of spot.
+const QUOTE: Template<7> =
+    Template::new(r#"{"stream":"~","data":{"u":~,"s":"~","b":"~","B":"~","a":"~","A":"~"}}"#);
+/// Of perpetuals, until and since 2026-06.
+const NAMED_QUOTE: Template<9> = Template::new(
+    r#"{"stream":"~","data":{"e":"bookTicker","u":~,"s":"~","b":"~","B":"~","a":"~","A":"~","T":~,"E":~}}"#,
+);
+const PAIRED_QUOTE: Template<11> = Template::new(
+    r#"{"stream":"~","data":{"e":"bookTicker","u":~,"s":"~","ps":"~","b":"~","B":"~","a":"~","A":"~","T":~,"E":~,"st":~}}"#,
+);
+const TRADE: Template<9> = Template::new(
+    r#"{"stream":"~","data":{"e":"trade","E":~,"s":"~","t":~,"p":"~","q":"~","T":~,"m":~,"M":~}}"#,
+);
+/// Trades of perpetuals, until and since 2026-06.
+const AGGREGATE: Template<10> = Template::new(
+    r#"{"stream":"~","data":{"e":"aggTrade","E":~,"a":~,"s":"~","p":"~","q":"~","f":~,"l":~,"T":~,"m":~}}"#,
+);
+const SIZED_AGGREGATE: Template<12> = Template::new(
+    r#"{"stream":"~","data":{"e":"aggTrade","E":~,"a":~,"s":"~","p":"~","q":"~","nq":"~","f":~,"l":~,"T":~,"m":~,"st":~}}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    if let Some([_, update, symbol, sides @ ..]) = QUOTE.values(text) {
+        return template::quote(inbox, symbol, None, Some(whole(update)?), sides);
+    }
+    if let Some([_, update, symbol, bid, bids, ask, asks, time, sent]) = NAMED_QUOTE.values(text) {
+        let sent = millis(time).and(millis(sent))?;
+        let sides = [bid, bids, ask, asks];
+        return template::quote(inbox, symbol, sent, Some(whole(update)?), sides);
+    }
+    if let Some([_, update, symbol, _, bid, bids, ask, asks, time, sent, margin]) =
+        PAIRED_QUOTE.values(text)
+    {
+        let sent = millis(time).and(whole(margin)).and(millis(sent))?;
+        let sides = [bid, bids, ask, asks];
+        return template::quote(inbox, symbol, sent, Some(whole(update)?), sides);
+    }
+    if let Some([_, sent, symbol, id, price, size, time, sold, best]) = TRADE.values(text) {
+        millis(sent).and(flag(best))?;
+        return hot_trade(symbol, id, [price, size], time, sold, inbox);
+    }
+    if let Some([_, sent, id, symbol, price, size, first, last, time, sold]) =
+        AGGREGATE.values(text)
+    {
+        millis(sent).and(whole(first)).and(whole(last))?;
+        return hot_trade(symbol, id, [price, size], time, sold, inbox);
+    }
+    let [_, sent, id, symbol, price, size, _, first, last, time, sold, margin] =
+        SIZED_AGGREGATE.values(text)?;
+    millis(sent).and(whole(first)).and(whole(last)).and(whole(margin))?;
+    hot_trade(symbol, id, [price, size], time, sold, inbox)
+}
+
+fn hot_trade(
+    symbol: &str,
+    id: &str,
+    [price, size]: [&str; 2],
+    time: &str,
+    sold: &str,
+    inbox: &mut Inbox,
+) -> Option<()> {
+    let id = TradeId::Number(whole(id)?.cast_unsigned());
+    let side = if flag(sold)? { Side::Sell } else { Side::Buy };
+    inbox.trade(symbol, millis(time)?, quoted(price, size)?, side, id).ok()
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

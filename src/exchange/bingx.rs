@@ -44,7 +44,7 @@ pub(super) const SPOT: Protocol = Protocol {
     },
     // The server pings, in its own words, every 5 s.
     // Frames may hold trades that earlier ones held.
-    quirks: Quirks { decode_binary, repeats_trades: true, timestamp: true, ..Quirks::NONE },
+    quirks: Quirks { hot, decode_binary, repeats_trades: true, timestamp: true, ..Quirks::NONE },
 };
 
 pub(super) const PERP: Protocol = Protocol {
@@ -137,11 +137,30 @@ fn decode_binary(frame: &[u8], inbox: &mut Inbox) -> Result<(), DecodeError> {
         Ok(bytes) if INFLATED_BYTES_MAX < bytes => {
             Err(DecodeError::Value("a frame that unpacks without an end"))
         }
-        Ok(_) => decode(&text, inbox),
+        Ok(_) => hot(&text, inbox).map_or_else(|| decode(&text, inbox), Ok),
         Err(err) => Err(DecodeError::Binary(err.to_string())),
     };
     inbox.scratch = text;
     result
+}
+
+const QUOTE: Template<7> = Template::new(
+    r#"{"code":0,"data":{"A":"~","B":"~","E":~,"a":"~","b":"~","e":"bookTicker","s":"~"},"dataType":"~@bookTicker","success":true}"#,
+);
+const PERP_QUOTE: Template<9> = Template::new(
+    r#"{"code":0,"dataType":"~@bookTicker","data":{"e":"bookTicker","u":~,"E":~,"T":~,"s":"~","b":"~","B":"~","a":"~","A":"~"}}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    if let Some([asks, bids, sent, ask, bid, _, symbol]) = QUOTE.values(text) {
+        return template::quote(inbox, symbol, millis(sent)?, None, [bid, bids, ask, asks]);
+    }
+    let [symbol, update, sent, changed, _, sides @ ..] = PERP_QUOTE.values(text)?;
+    let (sent, changed) = (millis(sent)??, millis(changed)??);
+    if STALE < sent.0.saturating_sub(changed.0) {
+        return None;
+    }
+    template::quote(inbox, symbol, Some(sent), Some(whole(update)?), sides)
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

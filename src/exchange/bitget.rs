@@ -41,6 +41,7 @@ pub(super) const SPOT: Protocol = Protocol {
         ping: Some(Ping { every: Duration::from_secs(20), text: |_| "ping".into() }),
         // Each subscription begins with the latest trades.
         repeats_trades: true,
+        hot,
         ..Quirks::NONE
     },
 };
@@ -115,6 +116,27 @@ struct Print<'a> {
     side: Option<Text<'a>>,
     #[serde(borrow)]
     trade_id: Option<Id<'a>>,
+}
+
+/// Both sides of the book.
+const BOOK: Template<9> = Template::new(
+    r#"{"action":"snapshot","arg":{"instType":"~","channel":"books1","instId":"~"},"data":[{"asks":[["~","~"]],"bids":[["~","~"]],"checksum":0,"seq":~,"ts":"~"}],"ts":~}"#,
+);
+const LINKED_BOOK: Template<10> = Template::new(
+    r#"{"action":"snapshot","arg":{"instType":"~","channel":"books1","instId":"~"},"data":[{"asks":[["~","~"]],"bids":[["~","~"]],"checksum":0,"seq":~,"pseq":~,"ts":"~"}],"ts":~}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    let linked = || {
+        let [kind, symbol, ask, asks, bid, bids, seq, before, rest @ ..] =
+            LINKED_BOOK.values(text)?;
+        whole(before)?;
+        let [ts, sent] = rest;
+        Some([kind, symbol, ask, asks, bid, bids, seq, ts, sent])
+    };
+    let [_, symbol, ask, asks, bid, bids, seq, ts, sent] = BOOK.values(text).or_else(linked)?;
+    whole(sent)?;
+    template::quote(inbox, symbol, millis(ts)?, Some(whole(seq)?), [bid, bids, ask, asks])
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

@@ -39,6 +39,7 @@ pub(super) const SPOT: Protocol = Protocol {
     },
     quirks: Quirks {
         ping: Some(Ping { every: Duration::from_secs(20), text: |_| r#"{"op":"ping"}"#.into() }),
+        hot,
         ..Quirks::NONE
     },
 };
@@ -115,6 +116,22 @@ struct Print<'a> {
     price: Num,
     #[serde(borrow, rename = "i")]
     id: Option<Id<'a>>,
+}
+
+/// Both sides of the book, as spot and as perpetuals order the keys.
+const SPOT_BOOK: Template<11> = Template::new(
+    r#"{"topic":"orderbook.1.~","ts":~,"type":"~","data":{"s":"~","b":[["~","~"]],"a":[["~","~"]],"u":~,"seq":~},"cts":~}"#,
+);
+const PERP_BOOK: Template<11> = Template::new(
+    r#"{"topic":"orderbook.1.~","type":"~","ts":~,"data":{"s":"~","b":[["~","~"]],"a":[["~","~"]],"u":~,"seq":~},"cts":~}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    let spot = SPOT_BOOK.values(text).map(|[_, ts, _, rest @ ..]| (ts, rest));
+    let either = spot.or_else(|| PERP_BOOK.values(text).map(|[_, _, ts, rest @ ..]| (ts, rest)));
+    let (ts, [symbol, sides @ .., update, seq, cts]) = either?;
+    whole(seq).and(millis(cts))?;
+    template::quote(inbox, symbol, millis(ts)?, Some(whole(update)?), sides)
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

@@ -36,7 +36,7 @@ pub(super) const SPOT: Protocol = Protocol {
         connect_every: Duration::from_millis(500),
         lifetime: None,
     },
-    quirks: Quirks { ping: Some(ping(|time| ping_text(time, "spot.ping"))), ..Quirks::NONE },
+    quirks: Quirks { ping: Some(ping(|time| ping_text(time, "spot.ping"))), hot, ..Quirks::NONE },
 };
 
 pub(super) const PERP: Protocol = Protocol {
@@ -56,6 +56,7 @@ pub(super) const PERP: Protocol = Protocol {
     quirks: Quirks {
         ping: Some(ping(|time| ping_text(time, "futures.ping"))),
         // Without it sizes are whole numbers, cut off where a contract can be traded in parts.
+        hot: hot_perp,
         headers: &[("x-gate-size-decimal", "1")],
         ..Quirks::NONE
     },
@@ -153,6 +154,40 @@ struct Print<'a> {
     side: Option<Text<'a>>,
     /// Of a futures trade, in contracts; negative when the taker sold.
     size: Option<Signed>,
+}
+
+const QUOTE: Template<9> = Template::new(
+    r#"{"time":~,"time_ms":~,"channel":"spot.book_ticker","event":"update","result":{"t":~,"u":~,"s":"~","b":"~","B":"~","a":"~","A":"~"}}"#,
+);
+/// Sizes are numbers of contracts.
+const PERP_QUOTE: Template<9> = Template::new(
+    r#"{"time":~,"time_ms":~,"channel":"futures.book_ticker","event":"update","result":{"t":~,"u":~,"s":"~","b":"~","B":~,"a":"~","A":~}}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    let [time, sent, at, update, symbol, bid, bid_size, ask, ask_size] = QUOTE.values(text)?;
+    let (bid, ask) = (quoted(bid, bid_size)?, quoted(ask, ask_size)?);
+    hot_quote(symbol, [time, sent, at, update], bid, ask, inbox)
+}
+
+fn hot_perp(text: &str, inbox: &mut Inbox) -> Option<()> {
+    let [time, sent, at, update, symbol, bid, bid_size, ask, ask_size] = PERP_QUOTE.values(text)?;
+    let bid = level(Num::parse(bid).ok()?, bare(bid_size)?);
+    let ask = level(Num::parse(ask).ok()?, bare(ask_size)?);
+    hot_quote(symbol, [time, sent, at, update], bid, ask, inbox)
+}
+
+fn hot_quote(
+    symbol: &str,
+    [time, sent, at, update]: [&str; 4],
+    bid: Option<Level>,
+    ask: Option<Level>,
+    inbox: &mut Inbox,
+) -> Option<()> {
+    whole(time).and(whole(sent))?;
+    // Without a time it may be a book that there is not.
+    let at = millis(at)??;
+    inbox.quote(symbol, Some(at), Some(whole(update)?), bid, ask).ok()
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

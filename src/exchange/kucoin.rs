@@ -44,6 +44,7 @@ pub(super) const SPOT: Protocol = Protocol {
             text: |time| json!({ "id": time.to_string(), "type": "ping" }).to_string(),
         }),
         greeting: true,
+        hot,
         ..Quirks::NONE
     },
 };
@@ -137,6 +138,25 @@ struct Print<'a> {
     trade_id: Option<Id<'a>>,
     #[serde(alias = "ts")]
     time: Option<Stamp>,
+}
+
+const LEVEL1: Template<6> = Template::new(
+    r#"{"topic":"/spotMarket/level1:~","type":"message","subject":"level1","data":{"asks":["~","~"],"bids":["~","~"],"timestamp":~}}"#,
+);
+/// Of perpetuals; sizes are numbers of contracts.
+const TICKER: Template<9> = Template::new(
+    r#"{"topic":"/contractMarket/tickerV2:~","type":"message","subject":"tickerV2","sn":~,"data":{"symbol":"~","sequence":~,"bestBidSize":~,"bestBidPrice":"~","bestAskPrice":"~","bestAskSize":~,"ts":~}}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    if let Some([symbol, ask, asks, bid, bids, time]) = LEVEL1.values(text) {
+        return template::quote(inbox, symbol, millis(time)?, None, [bid, bids, ask, asks]);
+    }
+    let [symbol, sn, _, sequence, bids, bid, ask, asks, ts] = TICKER.values(text)?;
+    whole(sn)?;
+    let bid = level(Num::parse(bid).ok()?, bare(bids)?);
+    let ask = level(Num::parse(ask).ok()?, bare(asks)?);
+    inbox.quote(symbol, stamp(ts)?, Some(whole(sequence)?), bid, ask).ok()
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

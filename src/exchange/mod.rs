@@ -58,7 +58,7 @@ pub struct Protocol {
     pub request: fn(&Request<'_>) -> String,
     /// How the venue spells one topic; refusals quote it.
     pub topic: fn(&Topic<'_>) -> String,
-    /// Reads one text frame into events, acknowledgements and notices.
+    /// Reads any text frame into events, acknowledgements and notices; [`Protocol::read`] is faster.
     pub decode: fn(frame: &str, inbox: &mut Inbox) -> Result<(), DecodeError>,
     /// The lists of instruments and of their volumes.
     pub rest: Rest,
@@ -66,6 +66,19 @@ pub struct Protocol {
     pub limits: Limits,
     /// Departures from the common case.
     pub quirks: Quirks,
+}
+
+impl Protocol {
+    /// Reads one text frame, the fast way if there is one for it.
+    ///
+    /// # Errors
+    /// When it is not what the venue's documentation says.
+    pub fn read(&self, frame: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
+        match (self.quirks.hot)(frame, inbox) {
+            Some(()) => Ok(()),
+            None => (self.decode)(frame, inbox),
+        }
+    }
 }
 
 /// One WebSocket endpoint.
@@ -194,6 +207,9 @@ pub struct Quirks {
     /// What the client must send at least this often, for venues that want more than WebSocket
     /// pings.
     pub ping: Option<Ping>,
+    /// Reads the frames that come all the time by their [`Template`](wire::template::Template);
+    /// `None` leaves the frame to [`Protocol::decode`], which reads the same in it.
+    pub hot: fn(frame: &str, inbox: &mut Inbox) -> Option<()>,
     /// Whether trades come more than once, on subscribe or later.
     pub repeats_trades: bool,
     /// Whether the ids of an instrument's trades are numbers without gaps, also where some trades
@@ -222,6 +238,7 @@ impl Quirks {
     /// A venue without quirks.
     pub const NONE: Quirks = Quirks {
         ping: None,
+        hot: |_, _| None,
         repeats_trades: false,
         consecutive_trade_ids: false,
         greeting: false,
@@ -266,7 +283,8 @@ mod prelude {
         wire::{
             Best, Flag, Id, Int, Ladder, Millis, Num, Seconds, Signed, Stamp, Text, each, level,
             one_or_each, read, side,
+            template::{self, Template, bare, flag, millis, quoted, stamp, whole},
         },
     };
-    pub(super) use crate::market::{Channel, Exchange, Market, Side, TradeId, Venue};
+    pub(super) use crate::market::{Channel, Exchange, Level, Market, Side, TradeId, Venue};
 }

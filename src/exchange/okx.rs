@@ -42,6 +42,7 @@ pub(super) const SPOT: Protocol = Protocol {
     quirks: Quirks {
         // The venue closes a connection it has not heard from for 30 s.
         ping: Some(Ping { every: Duration::from_secs(20), text: |_| "ping".into() }),
+        hot,
         // Whether a subscription begins with old trades is not documented.
         repeats_trades: true,
         ..Quirks::NONE
@@ -108,6 +109,17 @@ struct Print<'a> {
     #[serde(borrow)]
     side: Text<'a>,
     ts: Option<Millis>,
+}
+
+/// Both sides of the book.
+const BOOK: Template<11> = Template::new(
+    r#"{"arg":{"channel":"bbo-tbt","instId":"~"},"data":[{"asks":[["~","~","~","~"]],"bids":[["~","~","~","~"]],"ts":"~","seqId":~}]}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    let [symbol, ask, ask_size, _, _, bid, bid_size, _, _, ts, seq] = BOOK.values(text)?;
+    let sides = [bid, bid_size, ask, ask_size];
+    template::quote(inbox, symbol, millis(ts)?, Some(whole(seq)?), sides)
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

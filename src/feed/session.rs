@@ -152,7 +152,7 @@ impl Session {
     /// Takes in a text frame. Its events are in [`events`](Self::events) afterwards, also those
     /// that came before a part that could not be read.
     pub fn on_text(&mut self, text: &str, ts_recv: Nanos, now: Instant) {
-        self.on_frame(ts_recv, now, |it, inbox| (it.decode)(text, inbox));
+        self.on_frame(ts_recv, now, |it, inbox| it.read(text, inbox));
     }
 
     /// Takes in a binary frame.

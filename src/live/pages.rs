@@ -65,7 +65,9 @@ mod tests {
     fn nothing_in_the_page_asks_for_what_the_policy_forbids() {
         for (path, _, content) in PAGES {
             let text = std::str::from_utf8(content).expect("UTF-8");
-            for word in ["innerHTML", "outerHTML", "insertAdjacentHTML", "eval(", "style=", "<script>"] {
+            for word in
+                ["innerHTML", "outerHTML", "insertAdjacentHTML", "eval(", "style=", "<script>"]
+            {
                 assert!(!text.contains(word), "{path} has {word}");
             }
             let foreign = text.split("://").count() - 1;

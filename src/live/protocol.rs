@@ -28,8 +28,7 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Topic; 4] =
-        [Topic::Quotes, Topic::Trades, Topic::Spreads, Topic::Screener];
+    pub const ALL: [Topic; 4] = [Topic::Quotes, Topic::Trades, Topic::Spreads, Topic::Screener];
 }
 
 impl From<Channel> for Topic {

@@ -11,7 +11,7 @@ use std::{
 use spread_aggregator::{
     channel::{Received, newest},
     config::Plan,
-    exchange::{self, Inbox, Protocol},
+    exchange::{self, Inbox, Protocol, Quirks},
     feed,
     feed::{
         drops::{Dropped, Drops},
@@ -162,7 +162,9 @@ fn with_decoder(
     venue: Venue,
     decode: fn(&str, &mut Inbox) -> Result<(), exchange::DecodeError>,
 ) -> &'static Protocol {
-    Box::leak(Box::new(Protocol { decode, ..*exchange::find(venue).unwrap() }))
+    let protocol = exchange::find(venue).unwrap();
+    let quirks = Quirks { hot: |_, _| None, ..protocol.quirks };
+    Box::leak(Box::new(Protocol { decode, quirks, ..*protocol }))
 }
 
 fn with_protocol(mut plan: Plan, protocol: &'static Protocol) -> Plan {

@@ -61,6 +61,31 @@ fn data_flows_over_tls_from_a_peer_whose_authority_is_trusted() {
     });
 }
 
+/// Records hold many frames and parts of frames, and several are taken from the socket at a time.
+#[test]
+fn nothing_waits_in_the_tls_buffer_while_the_peer_is_silent() {
+    let dir = tempfile::tempdir().unwrap();
+    behind_tls("localhost", dir.path(), true, |text, simulator| {
+        let plan = config::parse(text, &dir.path().join("config.toml")).unwrap();
+        let (metrics, stop) = (Metrics::new(), Stop::default());
+        thread::scope(|scope| {
+            let _stopping = RequestOnDrop(&stop);
+            scope.spawn(|| pipeline::run(&plan, &metrics, &stop));
+            let decoded = || metrics.venue(OKX).quotes.get() + metrics.venue(OKX).trades.get();
+            eventually("data flows", || 1_000 < decoded());
+            for round in 1..=5 {
+                simulator.set_rate(0.0);
+                let sent = || simulator.sent(OKX).quotes + simulator.sent(OKX).trades;
+                eventually("all that was sent is there", || decoded() == sent());
+                let before = decoded();
+                simulator.set_rate(2_000.0 * f64::from(round));
+                eventually("data flows again", || before + 1_000 < decoded());
+            }
+        });
+        assert_eq!(simulator.sent(OKX).connections, 1, "no reconnect");
+    });
+}
+
 fn is_refused(server: &str, trusted: bool) {
     let dir = tempfile::tempdir().unwrap();
     behind_tls(server, dir.path(), trusted, |text, simulator| {

@@ -6,6 +6,7 @@
 
 mod book;
 mod number;
+pub mod template;
 mod text;
 mod time;
 
