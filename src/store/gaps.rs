@@ -229,7 +229,6 @@ mod tests {
             rotate: Duration::from_hours(1),
             rotate_size: 1 << 20,
             compression: Compression::None,
-            journal_flush: Duration::from_secs(1),
             keep_days: None,
         };
         let (registry, metrics) = (Registry::default(), Metrics::new());
