@@ -71,7 +71,6 @@ fn write(dir: &Path, registry: &Registry, events: Vec<Event>, gaps: Vec<Gap>) {
         rotate: std::time::Duration::from_hours(1),
         rotate_size: 1 << 20,
         compression: Compression::Zstd(1),
-        journal_flush: std::time::Duration::from_secs(1),
         keep_days: None,
     };
     let (dataset, metrics) = (Dataset::open(dir).unwrap(), Metrics::new());
