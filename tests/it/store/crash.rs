@@ -23,7 +23,7 @@ use super::{Fixture, later, records::gap};
 use crate::support::{
     events::{NOON, mixture},
     rows::{Row, files, rows},
-    shim::{KILLED, Shim},
+    shim::{EIO, KILLED, Shim},
 };
 
 const VENUES: [Venue; 2] =
@@ -206,6 +206,11 @@ fn whatever_step_a_recovery_dies_before_the_next_one_ends_it() {
     quietly(|| {
         // In the middle of things; the second is while a file is being closed.
         for n in [60, 100] {
+            let undisturbed = fixture();
+            run_and_die(&undisturbed, &Shim::dying_before(n));
+            assert_eq!(recover(&undisturbed, &undisturbed.dataset()).failed, 0);
+            let expected = ledger(undisturbed.path(), "crash");
+            assert!(2 < expected.len(), "{expected:?}");
             let mut k = 0;
             loop {
                 let fixture = fixture();
@@ -221,11 +226,7 @@ fn whatever_step_a_recovery_dies_before_the_next_one_ends_it() {
                 assert_eq!(recover(&fixture, &dataset).failed, 0, "{case}");
                 drop(dataset);
                 check(&fixture, &given, &case);
-                let declared = ledger(fixture.path(), "crash");
-                let mut once = declared.clone();
-                once.sort();
-                once.dedup();
-                assert!(!once.is_empty() && once.len() == declared.len(), "{case}: {declared:?}");
+                assert_eq!(ledger(fixture.path(), "crash"), expected, "{case}");
                 if !died {
                     assert!(20 < k, "{k} steps");
                     break;
@@ -240,13 +241,14 @@ fn whatever_step_a_recovery_dies_before_the_next_one_ends_it() {
 fn a_crash_is_in_the_ledger_from_the_last_row_of_each_venue_to_the_restart() {
     let fixture = fixture();
     let events = mixture(&fixture.registry, NOON, 2_000);
+    let shim = Shim::new();
     {
-        let dataset = fixture.dataset();
+        let dataset = Dataset::open_on(shim.disk(), fixture.path()).expect("a dataset");
         let mut store = fixture.store(&dataset);
         store.append(&mut events.clone(), NOON);
         store.tick(later(1));
-        // Not closed: what is left is as after a kill.
-        std::mem::forget(store.writer);
+        // What is left is as after a kill.
+        shim.refuse(EIO, |_, _| true);
     }
     let dataset = fixture.dataset();
     let recovered = recover(&fixture, &dataset);
