@@ -10,6 +10,7 @@ mod handed_out;
 mod pipeline;
 mod process;
 mod simulator;
+mod spreads;
 mod store;
 mod support;
 mod tidy;
