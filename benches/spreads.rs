@@ -124,13 +124,6 @@ fn ask(criterion: &mut Criterion) {
     group.bench_function("56 cross histories of a symbol", |it| {
         it.iter(|| engine.cross_histories("S500-USDT", Market::Spot, None));
     });
-    group.bench_function("a column of the windows", |it| {
-        let mut at = START + 900_000_000_000;
-        it.iter(|| {
-            at += 5_000_000_000;
-            engine.tick(Nanos(at), &mut out);
-        });
-    });
     group.finish();
 }
 
