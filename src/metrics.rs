@@ -7,7 +7,12 @@ use std::fmt;
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
     registry::Registry,
 };
 
@@ -139,6 +144,7 @@ pub struct Metrics {
     rows_lost: Family<FileLabels, Counter>,
     files_written: Family<FileLabels, Counter>,
     write_errors: Counter,
+    journal: JournalMetrics,
     /// Instruments in the registry.
     pub instruments: Gauge,
     spreads: SpreadMetrics,
@@ -197,7 +203,7 @@ pub struct SpreadMetrics {
 /// The metrics of the files of one table.
 #[derive(Clone, Debug)]
 pub struct FileMetrics {
-    /// Rows in files that are whole and in place.
+    /// Rows in files that are whole and in place. Those in journals are not counted.
     pub rows: Counter,
     /// Rows that could not be written.
     pub lost: Counter,
@@ -205,6 +211,15 @@ pub struct FileMetrics {
     pub files: Counter,
     /// Failures to write, sync or rename.
     pub errors: Counter,
+}
+
+/// The metrics of the journals.
+#[derive(Clone, Debug)]
+pub struct JournalMetrics {
+    /// Seconds it took to sync one.
+    pub flush: Histogram,
+    /// Bytes in all of them.
+    pub bytes: Gauge,
 }
 
 impl Default for Metrics {
@@ -235,6 +250,11 @@ impl Metrics {
             rows_lost: Family::default(),
             files_written: Family::default(),
             write_errors: Counter::default(),
+            journal: JournalMetrics {
+                // From half a millisecond to 16 s.
+                flush: Histogram::new(exponential_buckets(0.000_5, 2.0, 16)),
+                bytes: Gauge::default(),
+            },
             instruments: Gauge::default(),
             spreads: SpreadMetrics::default(),
         };
@@ -266,6 +286,10 @@ impl Metrics {
         to.register("files_written", "Finished files", self.files_written.clone());
         let help = "Failures to write, sync or rename a file";
         to.register("write_errors", help, self.write_errors.clone());
+        let help = "Seconds it took to make what a journal has got survive a loss of power";
+        to.register("journal_flush_seconds", help, self.journal.flush.clone());
+        let help = "Bytes in journals, of rows that are in no finished file yet";
+        to.register("journal_bytes", help, self.journal.bytes.clone());
         to.register("instruments", "Instruments in the registry", self.instruments.clone());
         let it = &self.spreads;
         to.register("spread_updates", "Quotes compared between exchanges", it.updates.clone());
@@ -334,6 +358,12 @@ impl Metrics {
             files: self.files_written.get_or_create_owned(&labels),
             errors: self.write_errors.clone(),
         }
+    }
+
+    /// The handles of the journals.
+    #[must_use]
+    pub fn journal(&self) -> JournalMetrics {
+        self.journal.clone()
     }
 
     /// All of them in the Prometheus text format.

@@ -100,5 +100,8 @@ pub(super) fn print(
             it.updates.get()
         )?;
     }
+    if 0 < written.rows_left {
+        writeln!(out, "{} rows stay in journals: run again, or recover", written.rows_left)?;
+    }
     Ok(())
 }

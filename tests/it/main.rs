@@ -7,6 +7,7 @@ mod corpus;
 mod decode;
 mod garbage;
 mod handed_out;
+mod kill;
 mod pipeline;
 mod process;
 mod simulator;
