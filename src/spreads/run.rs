@@ -11,7 +11,10 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Counts, Out, Spreads, order::Order};
+use super::{
+    Counts, Out, Spreads,
+    order::{Order, trim},
+};
 use crate::{
     channel::{Received, Receiver, Sender, Sent},
     market::{Cross, Event, Exchange, InstrumentId, Nanos, Quote, Record},
@@ -96,6 +99,7 @@ pub fn run(ends: &Ends<'_>, state: &Mutex<Spreads>, reorder: Duration, clock: im
             thread::park_timeout(PAUSE);
         }
     }
+    ends.queue.look(0, None, clock());
     thread.take_in(Nanos(i64::MAX));
     thread.finish();
 }
@@ -165,6 +169,7 @@ impl<'a> Thread<'a> {
         }
         self.ready = ready;
         self.ready.clear();
+        trim(&mut self.ready);
     }
 
     fn tick(&mut self, now: Nanos) {
