@@ -91,6 +91,7 @@ pub fn run(ends: &Ends<'_>, state: &Mutex<Spreads>, reorder: Duration, clock: im
         thread.sort_in(&mut batch);
         let settled = Nanos(now.0.saturating_sub(reorder));
         thread.take_in(settled);
+        state.lock().advance(settled);
         if TICK < (now.0 - ticked.0).abs() {
             thread.tick(settled);
             ticked = now;
