@@ -122,3 +122,40 @@ fn crosses_are_not_queued_while_nobody_listens() {
     assert_eq!(shown, []);
     assert!(page.contains("queue_dropped_total{queue=\"crosses\"} 0"), "{page}");
 }
+
+#[test]
+fn all_that_is_open_at_the_end_is_recorded_though_the_ledger_has_less_room() {
+    const SYMBOLS: usize = 1_500;
+    let (metrics, registry) = (Metrics::new(), Registry::default());
+    let (events_in, events) = newest(2 * SYMBOLS);
+    for n in 0..2 * SYMBOLS {
+        let it = instrument(n % 2, Market::Spot, &format!("S{}-USDT", n / 2));
+        registry.intern(Instrument::clone(&it)).expect("room");
+        // Each second one of a symbol can be sold for more than the first costs.
+        let bid = if n % 2 == 0 { 99.0 } else { 101.0 };
+        let quote = quote(n, time(0), level(bid), level(bid + 1.0));
+        let _ = events_in.send(Event::Quote(quote), &mut Vec::new());
+    }
+    drop(events_in);
+    let (records, recorded) = newest(1_000);
+    let records = Outlet { queue: records, metrics: metrics.queue("ledger") };
+    let ends = Ends {
+        events: &events,
+        queue: &metrics.queue("spreads"),
+        registry: &registry,
+        records: &records,
+        crosses: None,
+        metrics: metrics.spreads(),
+    };
+    let state = Mutex::new(Spreads::new(&settings()));
+    let mut seen = Vec::new();
+    thread::scope(|scope| {
+        let running = scope.spawn(|| run(&ends, &state, Duration::ZERO, || time(1)));
+        while !running.is_finished() {
+            let _ = recorded.drain(&mut seen, usize::MAX);
+            thread::park_timeout(Duration::from_micros(100));
+        }
+    });
+    let _ = recorded.drain(&mut seen, usize::MAX);
+    assert_eq!((seen.len(), metrics.queue("ledger").dropped.get()), (SYMBOLS, 0));
+}
