@@ -192,11 +192,12 @@ impl Dataset {
     /// What `run` has left; `None` if it lives.
     pub(super) fn claim(&self, run: &str) -> Result<Option<Dead>, StoreError> {
         let lock = self.lock_file(run);
+        let ended_in_order = !lock.exists();
         let Some(held) = claim(&lock)? else { return Ok(None) };
         // Listed once it is ours: another run may have cleaned up since.
         let mut files = self.names()?;
         files.retain(|it| owner(it) == Some(run));
-        Ok(Some(Dead { files, lock, held }))
+        Ok(Some(Dead { files, lock, held, ended_in_order }))
     }
 
     fn names(&self) -> Result<Vec<String>, StoreError> {
@@ -216,6 +217,8 @@ pub(super) struct Dead {
     pub(super) files: Vec<String>,
     pub(super) lock: PathBuf,
     held: File,
+    /// Whether it took its lock away, as a run does that is stopped.
+    pub(super) ended_in_order: bool,
 }
 
 impl Dead {

@@ -121,7 +121,9 @@ impl Recovery<'_> {
                 last.entry(venue).or_insert(lived);
             }
         }
-        self.declare(run, &recipe, &last)?;
+        if !dead.ended_in_order {
+            self.declare(run, &recipe, &last)?;
+        }
         for Settled { name, flaw } in settled {
             match flaw {
                 Some(what) => {

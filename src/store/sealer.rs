@@ -27,6 +27,13 @@ use crate::{
 /// How long journals are left alone once none had anything to do.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How long a stop may be kept waiting by journals that are far from done: where the processor is too
+/// slow for what comes, they pile up.
+const CLOSING_MAX: Duration = Duration::from_secs(3);
+
+/// Rows of a journal that are done at any rate: two row groups.
+const SOON_DONE: u64 = 262_144;
+
 /// Syncs the journals of a run, and makes them into Parquet files; removes days that are too old.
 pub struct Sealer<'a> {
     tools: Tools<'a>,
@@ -100,22 +107,28 @@ impl<'a> Sealer<'a> {
         is_busy
     }
 
-    /// Makes files of all journals, whose writers have to be gone. Those of which none can be made
-    /// stay, for the next run.
+    /// Makes files of all journals, whose writers have to be gone. Those of which none can be made, or
+    /// not in time, stay for the next run.
     #[must_use = "it says what was written"]
     pub fn finish(mut self, clock: &dyn Fn() -> Nanos) -> Totals {
         self.look();
+        self.works.sort_by_key(Work::waiting);
+        let begun = clock();
         for _ in 0..TRIES_AT_THE_END {
             for work in &mut self.works {
-                while work.step(&mut self.tools, clock()) {}
+                let has_time = |work: &Work| {
+                    clock().0 - begun.0 < nanos(CLOSING_MAX) || work.waiting() < SOON_DONE
+                };
+                while has_time(work) && work.step(&mut self.tools, clock()) {}
             }
             self.count();
         }
-        for work in &self.works {
+        for work in self.works {
             log::error!("{} stays, for the next run to deal with", work.segment.path.display());
             if !work.is_counted {
                 self.tools.totals.rows_left += work.segment.written().0;
             }
+            work.sealing.discard(self.tools.dataset);
         }
         self.tools.totals
     }
@@ -155,6 +168,11 @@ impl Work {
             backoff: Backoff::default(),
             is_done: false,
         }
+    }
+
+    /// Rows that have not been read.
+    fn waiting(&self) -> u64 {
+        self.segment.written().0 - self.sealing.rows()
     }
 
     /// Makes what the journal has got survive a loss of power.
@@ -214,8 +232,9 @@ impl Work {
         let (rows, bytes) = self.segment.written();
         let end = self.flaw.as_ref().map_or(bytes, |(at, _)| *at);
         self.segment.set_size(self.sealing.size(rows));
-        let waiting = rows - self.sealing.rows();
-        if !is_complete && (waiting < tools.recipe.group_rows as u64 || self.flaw.is_some()) {
+        if !is_complete
+            && (rows - self.sealing.rows() < tools.recipe.group_rows as u64 || self.flaw.is_some())
+        {
             return Ok(false);
         }
         let (dataset, recipe) = (tools.dataset, &tools.recipe);

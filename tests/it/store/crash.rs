@@ -23,7 +23,7 @@ use super::{Fixture, later, records::gap};
 use crate::support::{
     events::{NOON, mixture},
     rows::{Row, files, rows},
-    shim::{KILLED, Shim},
+    shim::{EIO, KILLED, Shim},
 };
 
 const VENUES: [Venue; 2] =
@@ -241,13 +241,14 @@ fn whatever_step_a_recovery_dies_before_the_next_one_ends_it() {
 fn a_crash_is_in_the_ledger_from_the_last_row_of_each_venue_to_the_restart() {
     let fixture = fixture();
     let events = mixture(&fixture.registry, NOON, 2_000);
+    let shim = Shim::new();
     {
-        let dataset = fixture.dataset();
+        let dataset = Dataset::open_on(shim.disk(), fixture.path()).expect("a dataset");
         let mut store = fixture.store(&dataset);
         store.append(&mut events.clone(), NOON);
         store.tick(later(1));
-        // Not closed: what is left is as after a kill.
-        std::mem::forget(store.writer);
+        // What is left is as after a kill.
+        shim.refuse(EIO, |_, _| true);
     }
     let dataset = fixture.dataset();
     let recovered = recover(&fixture, &dataset);

@@ -1,6 +1,7 @@
 //! A disk that refuses: what was given is written, or stays in a journal, or is counted as lost.
 
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
@@ -16,7 +17,8 @@ use spread_aggregator::{
     market::{Channel, Event, Exchange, Gap, GapReason, Market, Nanos, Record, Venue},
     stop::Stop,
     store::{
-        self, Compression, Dataset, RecordWriter, Sealer, Step, Totals, run_records, run_sealer,
+        self, Compression, Dataset, RecordWriter, Sealer, Step, Totals, Writer, run_records,
+        run_sealer,
     },
 };
 
@@ -235,8 +237,38 @@ fn rows_that_no_disk_takes_any_more_are_declared_at_the_end() {
     drop(dataset);
     let next = fixture.dataset();
     let stop = Stop::default();
-    assert_eq!(next.recover(&fixture.settings, &fixture.metrics, later(9), &stop).rows, 10);
+    let recovered = next.recover(&fixture.settings, &fixture.metrics, later(9), &stop);
+    assert_eq!((recovered.rows, recovered.crashes), (10, vec![]), "it was no crash");
     assert_eq!(fixture.rows(), 10);
+}
+
+#[test]
+fn a_stop_is_not_kept_waiting_by_journals_that_have_piled_up() {
+    let fixture = Fixture::new();
+    let dataset = fixture.dataset();
+    let Fixture { settings, registry, metrics, .. } = &fixture;
+    for index in 0..2 {
+        let mut writer = Writer::new(&dataset, index, settings, registry, metrics);
+        writer.append(&mut quotes(300_000), NOON);
+        assert_eq!(writer.finish(NOON), Totals::default());
+    }
+    let mut writer = fixture.writer(&dataset);
+    writer.append(&mut events(Channel::Trades, NOON, 1_000), NOON);
+    assert_eq!(writer.finish(NOON), Totals::default());
+    // A processor that takes half a second for everything: there is time for one of the large.
+    let looks = Cell::new(0);
+    let clock = || {
+        looks.set(looks.get() + 1);
+        tenths(looks.get() * 5)
+    };
+    let totals = Sealer::new(&dataset, settings, metrics).finish(&clock);
+    fixture.check(totals, 601_000);
+    let Totals { rows_trades, rows_quotes, rows_left, .. } = totals;
+    assert_eq!((rows_trades, rows_quotes, rows_left), (1_000, 300_000, 300_000));
+    drop(dataset);
+    let (next, stop) = (fixture.dataset(), Stop::default());
+    let recovered = next.recover(&fixture.settings, &fixture.metrics, later(9), &stop);
+    assert_eq!((recovered.rows, recovered.crashes), (totals.rows_left, vec![]));
 }
 
 #[test]
