@@ -28,6 +28,7 @@ readers: test
 clients: test
     tests/clients/ccxt_pro.py target/debug/spread-aggregator
     tests/clients/sdks.py target/debug/spread-aggregator
+    tests/readers/spreads.sh
 
 # measurements
 bench:

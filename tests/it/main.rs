@@ -15,6 +15,7 @@ mod pipeline;
 mod process;
 mod shards;
 mod simulator;
+mod spreads;
 mod store;
 mod support;
 mod tidy;
