@@ -23,6 +23,10 @@ readers: test
     target/debug/spread-aggregator demo --for 5s --dir target/tmp/demo
     tests/readers/read_all.py target/tmp/demo
 
+# a WebSocket client in Python (it needs websockets)
+clients: test
+    tests/clients/live.py target/debug/spread-aggregator
+
 # measurements
 bench:
     cargo bench

@@ -148,7 +148,7 @@ impl Reader<'_> {
                 Err(detail) => return self.refuse(&detail),
             },
             Message::Binary(_) => return self.refuse("requests are text frames of JSON"),
-            Message::Ping(payload) => self.outbox.control(frame::pong(&payload)),
+            Message::Ping(payload) => self.outbox.hurry(frame::pong(&payload)),
             Message::Pong(_) => self.outbox.state.pong(Instant::now()),
             Message::Close(said) => {
                 let code = said.map_or(CloseCode::Status, |it| it.code);

@@ -25,11 +25,11 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         len @ 0..126 => frame.push(0x80 | u8::try_from(len).unwrap()),
         len @ 126..65_536 => {
-            frame.push(0x80 | 126);
+            frame.push(0xfe);
             frame.extend(u16::try_from(len).unwrap().to_be_bytes());
         }
         len => {
-            frame.push(0x80 | 127);
+            frame.push(0xff);
             frame.extend((len as u64).to_be_bytes());
         }
     }
@@ -295,7 +295,7 @@ fn a_flood_of_all_of_it_leaves_the_process_as_it_was() {
     let addr = addr(line.trim().trim_start_matches("dashboard: "));
     let round = |n: usize| {
         let huge = vec![b'a'; 100_000];
-        let nonsense: Vec<_> = (0..2_000).map(|it| (it * 31 + n * 17) as u8).collect();
+        let nonsense: Vec<_> = (0..2_000).map(|it| (it * 31 + n * 17).to_le_bytes()[0]).collect();
         let mut open = Vec::new();
         for _ in 0..20 {
             for sent in
