@@ -122,7 +122,8 @@ pub(super) struct Shared<'a> {
     connections: AtomicUsize,
     /// WebSocket clients.
     clients: AtomicUsize,
-    clients_so_far: AtomicU32,
+    /// The number of the next connection.
+    next: AtomicU32,
 }
 
 /// Lets clients in.
@@ -170,7 +171,7 @@ impl<'a> Server<'a> {
             memory,
             connections: AtomicUsize::new(0),
             clients: AtomicUsize::new(0),
-            clients_so_far: AtomicU32::new(0),
+            next: AtomicU32::new(0),
         };
         Self { door, shared }
     }
@@ -215,14 +216,14 @@ fn welcome<'s>(scope: &'s Scope<'s, '_>, tcp: TcpStream, shared: &'s Shared<'_>)
         let _ = (&tcp).write_all(&busy("too many connections").to_bytes(true));
         return;
     }
+    let n = shared.next.fetch_add(1, Ordering::Relaxed);
     let body = move || {
         let _guest = guest;
-        let attended = catch_unwind(AssertUnwindSafe(|| attend(&tcp, shared)));
+        let attended = catch_unwind(AssertUnwindSafe(|| attend(n, &tcp, shared)));
         if let Err(panic) = attended {
             log::error!("a connection of a client panicked: {}", message(&*panic));
         }
     };
-    let n = shared.connections.load(Ordering::Relaxed);
     let thread = thread::Builder::new().name(format!("live-{n}")).stack_size(STACK_BYTES);
     if let Err(err) = thread.spawn_scoped(scope, body) {
         // The client sees its socket close.
@@ -242,7 +243,7 @@ fn busy(why: &str) -> Response {
 }
 
 /// Reads what a connection wants, and does it.
-fn attend(tcp: &TcpStream, shared: &Shared<'_>) {
+fn attend(n: u32, tcp: &TcpStream, shared: &Shared<'_>) {
     let (head, rest) = match read_head(tcp, shared.stop) {
         Ok(Some(read)) => read,
         Ok(None) => return,
@@ -260,7 +261,7 @@ fn attend(tcp: &TcpStream, shared: &Shared<'_>) {
             };
             // A client that has gone meanwhile is one of the ordinary.
             let _ = put(tcp, accepted.as_bytes(), shared.stop)
-                .and_then(|()| client::serve(tcp, rest, shared));
+                .and_then(|()| client::serve(n, tcp, rest, shared));
             return;
         }
     };
@@ -344,11 +345,6 @@ fn put(mut tcp: &TcpStream, mut bytes: &[u8], stop: &Stop) -> io::Result<()> {
 }
 
 impl Shared<'_> {
-    /// The number of the next client.
-    pub(super) fn next_client(&self) -> u32 {
-        self.clients_so_far.fetch_add(1, Ordering::Relaxed)
-    }
-
     /// A place for one more client, while there is one.
     fn admit(&self) -> Option<Place<'_>> {
         let guest = Guest::new(&self.clients);

@@ -26,16 +26,42 @@ use crate::{
 /// Answers that a client has not been sent yet. Its requests are limited to fewer in a second.
 const ANSWERS_MAX: usize = 1_000;
 
-/// A message on its way.
+/// A place in a queue: one for each message that a client may lag behind by, so it is small.
 #[derive(Clone, Debug)]
-pub(super) enum Item {
-    /// A frame, and when what it tells was received; `None` for what was known before.
-    Message(Bytes, Option<Nanos>),
-    /// An answer's frame.
-    Answer(Bytes),
-    /// Nothing: it wakes the client's thread.
-    Wake,
+pub(super) struct Item(Option<Arc<Parcel>>);
+
+/// A frame on its way to one client or many.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) frame: Bytes,
+    pub(super) kind: Kind,
 }
+
+/// What a frame tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// What was received then; `None` for what was known before.
+    Message(Option<Nanos>),
+    /// How a request was understood.
+    Answer,
+}
+
+impl Item {
+    /// What it carries; nothing when it is there to wake the client's thread.
+    pub(super) fn parcel(&self) -> Option<&Parcel> {
+        self.0.as_deref()
+    }
+
+    pub(super) fn new(frame: Bytes, kind: Kind) -> Self {
+        Self(Some(Arc::new(Parcel { frame, kind })))
+    }
+
+    fn wake() -> Self {
+        Self(None)
+    }
+}
+
+const _: () = assert!(size_of::<Item>() == 8, "with 8 bytes of the queue: 64 KB a client");
 
 /// Where what a client is to be sent is put.
 #[derive(Clone, Debug)]
@@ -92,10 +118,10 @@ impl Outbox {
         }
         let mut dropped = 0;
         for item in scratch.drain(..) {
-            match item {
-                Item::Message(..) => dropped += 1,
-                Item::Answer(frame) => self.put_first(frame),
-                Item::Wake => {}
+            match item.parcel() {
+                Some(Parcel { kind: Kind::Message(_), .. }) => dropped += 1,
+                Some(Parcel { kind: Kind::Answer, frame }) => self.put_first(frame.clone()),
+                None => {}
             }
         }
         self.state.dropped.fetch_add(dropped, Ordering::Relaxed);
@@ -104,7 +130,7 @@ impl Outbox {
 
     /// Sends an answer; returns how many messages had to be dropped.
     pub(super) fn answer(&self, answer: &Answer<'_>) -> u64 {
-        let item = Item::Answer(frame::text(&answer.to_json()));
+        let item = Item::new(frame::text(&answer.to_json()), Kind::Answer);
         self.send([item].into_iter(), &mut Vec::new())
     }
 
@@ -139,7 +165,7 @@ impl Outbox {
     fn wake(&self) {
         // Whoever takes out what is in the queue looks for the rest afterwards.
         if self.queue.is_empty() {
-            self.send([Item::Wake].into_iter(), &mut Vec::new());
+            self.send([Item::wake()].into_iter(), &mut Vec::new());
         }
     }
 }
@@ -180,13 +206,14 @@ mod tests {
     use crate::channel::Received;
 
     fn message(n: u8) -> Item {
-        Item::Message(Bytes::copy_from_slice(&[n]), None)
+        Item::new(Bytes::copy_from_slice(&[n]), Kind::Message(None))
     }
 
-    fn drained(items: &Receiver<Item>) -> Vec<Item> {
+    /// The first byte of each item that is queued; `None` for one that only wakes.
+    fn drained(items: &Receiver<Item>) -> Vec<Option<u8>> {
         let mut left = Vec::new();
         assert_eq!(items.drain(&mut left, usize::MAX), Received::Items);
-        left
+        left.iter().map(|it| it.parcel().map(|it| it.frame[0])).collect()
     }
 
     #[test]
@@ -196,9 +223,7 @@ mod tests {
         assert!(outbox.state.take_first().is_empty(), "it waits for its turn");
         let dropped = outbox.send((0..5).map(message), &mut Vec::new());
         assert_eq!(dropped, 3, "the answer is not among them");
-        assert!(
-            matches!(&drained(&items)[..], [Item::Message(a, _), Item::Message(b, _)] if a[0] == 3 && b[0] == 4)
-        );
+        assert_eq!(drained(&items), [Some(3), Some(4)]);
         assert_eq!(outbox.state.take_first().len(), 1);
         let lag = outbox.state.take_lag().expect("something").to_json();
         assert_eq!(lag, br#"{"type":"lag","dropped":3,"upstream":0}"#);
@@ -209,10 +234,10 @@ mod tests {
     fn what_is_in_a_hurry_wakes_the_writer_and_takes_nobodys_place() {
         let (outbox, items) = outbox(2, Instant::now());
         outbox.hurry(frame::ping());
-        assert!(matches!(drained(&items)[..], [Item::Wake]));
+        assert_eq!(drained(&items), [None]);
         outbox.send((0..2).map(message), &mut Vec::new());
         outbox.hurry(frame::ping());
-        assert!(matches!(drained(&items)[..], [Item::Message(..), Item::Message(..)]));
+        assert_eq!(drained(&items), [Some(0), Some(1)]);
         assert_eq!(outbox.state.take_first().len(), 2);
     }
 

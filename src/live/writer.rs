@@ -10,7 +10,7 @@ use std::{
 use super::{
     clock::now,
     frame,
-    outbox::{Farewell, Item, State},
+    outbox::{Farewell, Item, Kind, Parcel, State},
     protocol::Answer,
 };
 use crate::{
@@ -132,7 +132,7 @@ impl Writer<'_> {
     fn count(&self, batch: &mut Vec<Item>, latency: &mut Tally) {
         let (mut sent, time) = (0, now());
         for item in batch.drain(..) {
-            if let Item::Message(_, ts_recv) = item {
+            if let Some(Parcel { kind: Kind::Message(ts_recv), .. }) = item.parcel() {
                 sent += 1;
                 if let Some(ts_recv) = ts_recv {
                     latency.observe(time.0 - ts_recv.0);
@@ -147,7 +147,7 @@ impl Writer<'_> {
     fn say(&self, farewell: &Farewell, mut pages: Pages) {
         pages.put_first(&self.state);
         let _ = self.items.drain(&mut pages.batch, usize::MAX);
-        pages.batch.retain(|it| matches!(it, Item::Answer(_)));
+        pages.batch.retain(|it| it.parcel().is_some_and(|it| it.kind == Kind::Answer));
         pages.put_batch();
         pages.put(&frame::close(farewell.code, &farewell.reason));
         if self.put(&pages.bytes).is_ok() {
@@ -185,14 +185,9 @@ impl Pages {
     }
 
     fn put_batch(&mut self) {
-        for item in &self.batch {
-            match item {
-                Item::Message(frame, _) | Item::Answer(frame) => {
-                    self.bytes.extend_from_slice(frame);
-                    self.heard = true;
-                }
-                Item::Wake => {}
-            }
+        for parcel in self.batch.iter().filter_map(Item::parcel) {
+            self.bytes.extend_from_slice(&parcel.frame);
+            self.heard = true;
         }
     }
 }

@@ -327,12 +327,7 @@ fn a_flood_of_all_of_it_leaves_the_process_as_it_was() {
         round(n);
     }
     idle();
-    eventually("threads and descriptors are given back", || {
-        let after = demo.usage();
-        // A file may have been opened since, and a connection be ending.
-        after.threads <= before.threads && after.descriptors <= before.descriptors + 2
-    });
-    let after = demo.usage();
+    let after = demo.until_given_back(before);
     assert!(after.resident <= before.resident + (16 << 20), "{before:?} {after:?}");
     demo.signal("TERM");
     assert_eq!(demo.end().0.code(), Some(0));
