@@ -82,10 +82,20 @@ fn totals(plan: &Plan, threads: usize, out: &mut impl Write) -> io::Result<()> {
         out,
         "\n{} writer threads, up to {} threads in all; queues of {} events; files in {}, {}",
         plan.writers,
-        // The main thread and the one that waits for signals.
-        threads + plan.writers + 2,
+        // The main thread, the one that waits for signals, and two that serve.
+        threads + plan.writers + 2 + 2 * usize::from(plan.live.is_some()),
         plan.queue_capacity,
         plan.storage.dir.display(),
         plan.storage.compression
-    )
+    )?;
+    match &plan.live {
+        Some(live) => writeln!(
+            out,
+            "served on http://{}/ {}, up to {} WebSocket clients of two threads each",
+            live.listen,
+            if live.token.is_some() { "to those who show the token" } else { "to everybody" },
+            live.max_clients
+        ),
+        None => writeln!(out, "served to nobody"),
+    }
 }

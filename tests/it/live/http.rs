@@ -202,6 +202,16 @@ fn other_machines_are_let_in_with_a_token_or_on_purpose_only() {
 #[test]
 fn a_token_is_not_logged() {
     let dir = tempfile::tempdir().unwrap();
+    for wrong in ["token = \"hush-hush", "token = [\"hush-hush\"]", "tokn = \"hush-hush\""] {
+        let config = config(dir.path(), wrong);
+        let out = Command::new(env!("CARGO_BIN_EXE_spread-aggregator"))
+            .args(["run", "-c", &config])
+            .output()
+            .unwrap();
+        let message = String::from_utf8(out.stderr).unwrap();
+        assert_eq!(out.status.code(), Some(2), "{message}");
+        assert!(message.contains("line 4") && !message.contains("hush"), "{message}");
+    }
     let config = config(dir.path(), "listen = \"127.0.0.1:0\"\ntoken = \"hush-hush\"");
     let collector = Process::start(&["-vv", "run", "-c", &config]);
     collector.until_says("dashboard");
