@@ -153,10 +153,10 @@ impl Spreads {
         for group in &self.groups {
             for pair in group.pairs().filter(|&it| group.compares(it, self.oldest())) {
                 let [buy, sell] = pair;
-                let (_, net_bps) = group.legs[buy].earns(&group.legs[sell]);
+                let earned = group.legs[buy].earns(&group.legs[sell]);
                 let instrument = |it: usize| -> &Instrument { &group.slots[it].instrument };
-                if floor < net_bps && wanted(instrument(buy), instrument(sell)) {
-                    best.extend(group.cross(pair, self.now));
+                if floor < earned.net_bps && wanted(instrument(buy), instrument(sell)) {
+                    best.extend(group.cross(pair, earned, self.now));
                 }
             }
             // Now and then, since to sort for each would cost more than to collect twice as many.
