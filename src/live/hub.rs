@@ -6,10 +6,6 @@
 use std::{
     collections::{HashMap, HashSet},
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::{Duration, Instant},
 };
 
@@ -19,17 +15,16 @@ use parking_lot::Mutex;
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::{
-    clock::now,
     encoder::Encoder,
     interest::Interest,
     outbox::{Item, Kind, Outbox},
     protocol::{Answer, Op, Request, Topic, Understood},
+    source::{DRAIN_MAX, Source},
     subscriber::{INTERVALS_MAX, Message, Subscriber, Told},
 };
 use crate::{
-    channel::Receiver,
-    market::{Cross, Event, Nanos},
-    metrics::{LiveMetrics, QueueMetrics},
+    market::{Cross, Event},
+    metrics::LiveMetrics,
     registry::Registry,
     spreads::{Spreads, Watch},
     stop::Stop,
@@ -40,8 +35,6 @@ use crate::{
 const POLL: Duration = Duration::from_micros(500);
 /// How often the hub looks up while nobody listens.
 const IDLE: Duration = Duration::from_millis(100);
-/// The most that is taken out of a queue in one turn.
-const DRAIN_MAX: usize = 4_096;
 /// Requests that wait for the hub; who makes more waits itself.
 pub(super) const COMMANDS_MAX: usize = 1_024;
 /// The most crosses that a new subscriber is told at once.
@@ -74,48 +67,6 @@ pub(super) struct Ends<'a> {
     pub(super) metrics: &'a LiveMetrics,
     pub(super) names_max: usize,
     pub(super) stop: &'a Stop,
-}
-
-/// A queue that is filled while it is open.
-#[derive(Debug)]
-pub struct Source<T> {
-    queue: Receiver<T>,
-    open: Arc<AtomicBool>,
-    metrics: QueueMetrics,
-    /// How many were dropped when somebody last looked.
-    dropped: u64,
-}
-
-impl<T> Source<T> {
-    /// A source that is closed, and what opens it for those who fill the queue.
-    #[must_use]
-    pub fn new(queue: Receiver<T>, metrics: QueueMetrics) -> (Self, Arc<AtomicBool>) {
-        let open = Arc::new(AtomicBool::new(false));
-        (Self { queue, open: Arc::clone(&open), metrics, dropped: 0 }, open)
-    }
-
-    /// Opens or closes it. What was left in it is of before.
-    fn set_open(&mut self, open: bool) {
-        if open && !self.open.load(Ordering::Relaxed) {
-            let mut stale = Vec::new();
-            while self.queue.drain(&mut stale, DRAIN_MAX) == crate::channel::Received::Items {
-                stale.clear();
-            }
-            self.dropped = self.metrics.dropped.get();
-        }
-        self.open.store(open, Ordering::Relaxed);
-    }
-
-    /// Moves what is ready into `batch`; returns how many were dropped since the last time.
-    fn take(&mut self, batch: &mut Vec<T>, ts_recv: impl Fn(&T) -> Nanos) -> u64 {
-        if !self.open.load(Ordering::Relaxed) {
-            return 0;
-        }
-        let _ = self.queue.drain(batch, DRAIN_MAX);
-        self.metrics.look(batch.len() + self.queue.len(), batch.first().map(ts_recv), now());
-        let dropped = self.metrics.dropped.get();
-        dropped - std::mem::replace(&mut self.dropped, dropped)
-    }
 }
 
 /// The hub, before it has begun.

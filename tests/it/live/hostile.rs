@@ -68,7 +68,8 @@ fn closed_with(addr: std::net::SocketAddr, sent: &[u8]) -> Option<u16> {
     (!payload.is_empty()).then(|| u16::from_be_bytes([payload[0], payload[1]]))
 }
 
-/// By and large the cases of the Autobahn fuzzing client, which needs Python 2.
+/// By and large the cases of the Autobahn fuzzing client, which needs Python 2 and a server that
+/// echoes.
 #[test]
 fn frames_that_must_not_be_are_closed_with_the_code_for_it() {
     serve(&settings(), |served| {
