@@ -1,6 +1,7 @@
 //! Quotes compared between 8 exchanges of 1000 symbols, 400,000 a second.
 
 use std::{
+    cell::Cell,
     hint::black_box,
     sync::{
         Arc,
@@ -108,12 +109,14 @@ fn update(criterion: &mut Criterion) {
 /// What is asked of a full engine.
 fn ask(criterion: &mut Criterion) {
     let (mut engine, mut out) = (engine(), Out::default());
-    for second in 0..900 {
-        for quote in quotes().iter().take(if second % 5 == 0 { 20_000 } else { 0 }) {
-            let ts_recv = Nanos(quote.ts_recv.0 + second * 1_000_000_000);
+    let quotes = quotes();
+    for step in 0..180 {
+        let later = step * 5_000_000_000;
+        for quote in &quotes[..20_000] {
+            let ts_recv = Nanos(quote.ts_recv.0 + later);
             engine.on_quote(&Quote { ts_recv, ..*quote }, &mut out);
         }
-        engine.tick(Nanos(START + second * 1_000_000_000), &mut out);
+        engine.tick(Nanos(START + 50_000_000 + later), &mut out);
     }
     let mut group = criterion.benchmark_group("spreads, asked");
     group.bench_function("100 best crosses", |it| it.iter(|| engine.crosses(100, |_, _| true)));
@@ -179,8 +182,10 @@ fn thread_run(quotes: &[Quote], listening: bool) -> Duration {
             }
         });
         let start = Instant::now();
-        // So late that nothing waits.
-        run(&ends, &state, Duration::ZERO, || Nanos(START + 1_000_000_000));
+        // As late at each batch as its last quote was received: nothing waits.
+        let batches = Cell::new(0);
+        let clock = || Nanos(START + batches.replace(batches.get() + 1) * 8_192 * EVERY);
+        run(&ends, &state, Duration::ZERO, clock);
         over.store(true, Ordering::Relaxed);
         start.elapsed()
     });

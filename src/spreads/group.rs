@@ -202,8 +202,12 @@ impl Group {
                 self.follow([there, at], selling, now, rules, counts, out);
             }
             if shown {
-                out.crosses.extend(self.cross([at, there], buying, now));
-                out.crosses.extend(self.cross([there, at], selling, now));
+                if let Some(cross) = self.cross([at, there], buying, now) {
+                    out.crosses.push(cross);
+                }
+                if let Some(cross) = self.cross([there, at], selling, now) {
+                    out.crosses.push(cross);
+                }
             }
         }
     }
@@ -230,6 +234,8 @@ impl Group {
     }
 
     /// Buying at the first slot and selling at the second; `None` when a side is missing.
+    // 14 of them a quote where all are wanted: a fifth faster inlined and pushed than extended by.
+    #[inline]
     pub(super) fn cross(&self, [buy, sell]: [usize; 2], earned: Earned, now: i64) -> Option<Cross> {
         let (from, to) = (&self.legs[buy], &self.legs[sell]);
         if !(from.has_ask() && to.has_bid()) {

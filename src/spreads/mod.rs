@@ -102,7 +102,7 @@ pub enum Watch {
 pub struct Counts {
     /// Quotes taken in.
     pub updates: u64,
-    /// Quotes that came after a younger one, of any instrument, had been taken in.
+    /// Quotes that came after a younger one, of any instrument, or after the engine had advanced.
     pub late: u64,
     /// Episodes begun.
     pub episodes: u64,
@@ -193,14 +193,18 @@ impl Spreads {
         }
     }
 
+    /// Says that all quotes received before `now` have been taken in: one that comes yet is late.
+    pub fn advance(&mut self, now: Nanos) {
+        self.now = self.now.max(micros(now));
+    }
+
     /// Looks at the time: ends the episodes of which a leg has become too old, and samples the
-    /// windows. No quote received before `now` should come any more.
+    /// windows. It [advances](Self::advance) to `now`, unless that shows that the clock was set back.
     pub fn tick(&mut self, now: Nanos, out: &mut Out) {
-        let now = micros(now);
-        if now < self.now.saturating_sub(CLOCK_STEP) {
+        if micros(now) < self.now.saturating_sub(CLOCK_STEP) {
             self.rewind(out);
         }
-        self.now = self.now.max(now);
+        self.advance(now);
         let oldest = self.oldest();
         let (groups, rules) = (&mut self.groups, &self.rules);
         self.with_open.retain(|&at| {

@@ -53,6 +53,19 @@ impl Order {
         }
         self.held.clear();
         std::mem::swap(&mut self.held, &mut self.later);
+        trim(&mut self.held);
+        trim(&mut self.later);
+        trim(&mut self.keys);
+    }
+}
+
+/// Gives back what a burst has made a buffer grow to, bit by bit.
+pub(super) fn trim<T>(buffer: &mut Vec<T>) {
+    /// 2 MB of quotes: that much is usual.
+    const CAPACITY_KEPT: usize = 16_384;
+    let half = buffer.capacity() / 2;
+    if CAPACITY_KEPT <= half && buffer.len() < half / 2 {
+        buffer.shrink_to(half);
     }
 }
 
@@ -97,6 +110,11 @@ mod tests {
         let mut order = Order::default();
         (0..=HELD_MAX).for_each(|_| push(&mut order, 1_000, 0));
         assert_eq!(release(&mut order, Nanos(0)).len(), HELD_MAX + 1);
+        for _ in 0..9 {
+            push(&mut order, 1_000, 0);
+            assert_eq!(release(&mut order, LAST).len(), 1);
+        }
+        assert!(order.held.capacity() + order.later.capacity() < HELD_MAX / 2);
         push(&mut order, 1_000, 0);
         assert_eq!(release(&mut order, Nanos(0)), []);
         push(&mut order, (CLOCK_STEP + 1) * 1_000, 0);

@@ -11,7 +11,10 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Counts, Out, Spreads, order::Order};
+use super::{
+    Counts, Out, Spreads,
+    order::{Order, trim},
+};
 use crate::{
     channel::{Received, Receiver, Sender, Sent},
     market::{Cross, Event, Exchange, InstrumentId, Nanos, Quote, Record},
@@ -88,6 +91,7 @@ pub fn run(ends: &Ends<'_>, state: &Mutex<Spreads>, reorder: Duration, clock: im
         thread.sort_in(&mut batch);
         let settled = Nanos(now.0.saturating_sub(reorder));
         thread.take_in(settled);
+        state.lock().advance(settled);
         if TICK < (now.0 - ticked.0).abs() {
             thread.tick(settled);
             ticked = now;
@@ -96,6 +100,7 @@ pub fn run(ends: &Ends<'_>, state: &Mutex<Spreads>, reorder: Duration, clock: im
             thread::park_timeout(PAUSE);
         }
     }
+    ends.queue.look(0, None, clock());
     thread.take_in(Nanos(i64::MAX));
     thread.finish();
 }
@@ -165,6 +170,7 @@ impl<'a> Thread<'a> {
         }
         self.ready = ready;
         self.ready.clear();
+        trim(&mut self.ready);
     }
 
     fn tick(&mut self, now: Nanos) {
