@@ -30,6 +30,10 @@ clients: test
     tests/clients/sdks.py target/debug/spread-aggregator
     tests/readers/spreads.sh
 
+# a WebSocket client in Python (it needs websockets)
+clients: test
+    tests/clients/live.py target/debug/spread-aggregator
+
 # measurements
 bench:
     cargo bench

@@ -83,8 +83,9 @@ fn totals(plan: &Plan, threads: usize, out: &mut impl Write) -> io::Result<()> {
         out,
         "\n{} writer threads, up to {} threads in all; queues of {} events; files in {}, {}",
         plan.writers,
-        // The main thread, those for signals, journals and the ledger, and at first the recovery.
-        threads + plan.writers + 5,
+        // The main thread, those for signals, journals and the ledger, at first the recovery, and
+        // two that serve.
+        threads + plan.writers + 5 + 2 * usize::from(plan.live.is_some()),
         plan.queue_capacity,
         plan.storage.dir.display(),
         plan.storage.compression
@@ -92,5 +93,14 @@ fn totals(plan: &Plan, threads: usize, out: &mut impl Write) -> io::Result<()> {
     if plan.shard != Shard::WHOLE {
         writeln!(out, "this host takes shard {} of the symbols", plan.shard)?;
     }
-    Ok(())
+    match &plan.live {
+        Some(live) => writeln!(
+            out,
+            "served on http://{}/ {}, up to {} WebSocket clients of two threads each",
+            live.listen,
+            if live.token.is_some() { "to those who show the token" } else { "to everybody" },
+            live.max_clients
+        ),
+        None => writeln!(out, "served to nobody"),
+    }
 }

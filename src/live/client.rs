@@ -38,11 +38,15 @@ const ERRORS_MAX: u32 = 100;
 /// could keep a thread busy otherwise.
 const LARGE_REQUESTS_PER_SECOND: usize = 4;
 
-/// Serves the client at the other end of `tcp`, of which `rest` has been read already, until it
+/// Serves client `id`, at the other end of `tcp`, of which `rest` has been read already, until it
 /// ends.
-pub(super) fn serve(tcp: &TcpStream, rest: Vec<u8>, shared: &Shared<'_>) -> io::Result<()> {
+pub(super) fn serve(
+    id: u32,
+    tcp: &TcpStream,
+    rest: Vec<u8>,
+    shared: &Shared<'_>,
+) -> io::Result<()> {
     tcp.set_read_timeout(Some(READ_PATIENCE))?;
-    let id = shared.next_client();
     let now = Instant::now();
     let (outbox, items) = outbox(shared.settings.client_queue, now);
     let writer = Writer {
@@ -148,7 +152,7 @@ impl Reader<'_> {
                 Err(detail) => return self.refuse(&detail),
             },
             Message::Binary(_) => return self.refuse("requests are text frames of JSON"),
-            Message::Ping(payload) => self.outbox.control(frame::pong(&payload)),
+            Message::Ping(payload) => self.outbox.hurry(frame::pong(&payload)),
             Message::Pong(_) => self.outbox.state.pong(Instant::now()),
             Message::Close(said) => {
                 let code = said.map_or(CloseCode::Status, |it| it.code);

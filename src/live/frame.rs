@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(&close(CloseCode::Away, "bye")[..], b"\x88\x05\x03\xe9bye");
         assert_eq!(&close(CloseCode::Status, "")[..], b"\x88\x00");
         assert_eq!(&text(&[b'a'; 256])[..4], b"\x81\x7e\x01\x00");
-        assert_eq!(&text(&[b'a'; 65536])[..10], b"\x81\x7f\0\0\0\0\0\x01\0\0");
+        assert_eq!(&text(&vec![b'a'; 65536])[..10], b"\x81\x7f\0\0\0\0\0\x01\0\0");
     }
 
     #[test]

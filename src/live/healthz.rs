@@ -21,6 +21,8 @@ use crate::{
 
 /// A connection that has not reported for so long is stuck. It reports every second.
 const STUCK_AFTER: Duration = Duration::from_secs(15);
+/// Data that is younger than this says more than what connections have reported.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// How a venue is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,14 +67,16 @@ impl State {
     /// The state of a venue at `now`, by what its connections have reported.
     #[must_use]
     pub(super) fn of(venue: &Snapshot, now: Nanos) -> Self {
-        let oldest = now.0 - i64::try_from(STUCK_AFTER.as_nanos()).unwrap_or(i64::MAX);
-        let up: Vec<_> = venue.reports.iter().filter(|it| oldest <= it.time.0).collect();
+        let since = |period: Duration| now.0 - i64::try_from(period.as_nanos()).unwrap_or(i64::MAX);
+        let is_up = |it: &&Report| since(STUCK_AFTER) <= it.time.0;
+        let up: Vec<_> = venue.reports.iter().filter(is_up).collect();
+        let is_fresh = venue.heard.is_some_and(|it| since(FRESH) <= it.0);
         let any = |state: SubscriptionState| up.iter().any(|it| 0 < it.states[state as usize]);
         match () {
             () if venue.wanted.connections == 0 && up.is_empty() => State::Starting,
             () if venue.wanted.instruments == 0 => State::Empty,
             () if up.is_empty() => State::Disconnected,
-            () if any(SubscriptionState::Delivering) => State::Delivering,
+            () if is_fresh || any(SubscriptionState::Delivering) => State::Delivering,
             () if any(SubscriptionState::Quiet) => State::Quiet,
             () if venue.heard.is_none() => State::Waiting,
             () => State::Silent,
@@ -199,6 +203,8 @@ mod tests {
             (wanted, None, vec![report(1, Acknowledged)], State::Waiting),
             (wanted, None, vec![report(1, Refused)], State::Waiting),
             (wanted, heard, vec![report(1, Acknowledged)], State::Silent),
+            (wanted, Some(NOW), vec![report(1, Acknowledged)], State::Delivering),
+            (wanted, Some(NOW), vec![], State::Disconnected),
             (wanted, heard, vec![report(1, Stale)], State::Silent),
             (wanted, heard, vec![report(1, Stale), report(1, Quiet)], State::Quiet),
             (wanted, heard, vec![report(1, Stale), report(1, Delivering)], State::Delivering),

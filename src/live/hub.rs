@@ -6,10 +6,6 @@
 use std::{
     collections::{HashMap, HashSet},
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::{Duration, Instant},
 };
 
@@ -19,18 +15,17 @@ use parking_lot::Mutex;
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::{
-    clock::now,
     encoder::Encoder,
     interest::Interest,
-    outbox::{Item, Outbox},
+    outbox::{Item, Kind, Outbox},
     protocol::{Answer, Op, Request, Topic, Understood},
     screener::Screener,
+    source::{DRAIN_MAX, Source},
     subscriber::{INTERVALS_MAX, Message, Subscriber, Told},
 };
 use crate::{
-    channel::Receiver,
-    market::{Cross, Event, Nanos},
-    metrics::{LiveMetrics, QueueMetrics},
+    market::{Cross, Event},
+    metrics::LiveMetrics,
     registry::Registry,
     spreads::{Spreads, Watch},
     stop::Stop,
@@ -41,8 +36,6 @@ use crate::{
 const POLL: Duration = Duration::from_micros(500);
 /// How often the hub looks up while nobody listens.
 const IDLE: Duration = Duration::from_millis(100);
-/// The most that is taken out of a queue in one turn.
-const DRAIN_MAX: usize = 4_096;
 /// Requests that wait for the hub; who makes more waits itself.
 pub(super) const COMMANDS_MAX: usize = 1_024;
 /// The most crosses that a new subscriber is told at once.
@@ -57,6 +50,13 @@ pub(super) enum Command {
     Leave(u32),
 }
 
+/// What a client is told of what it asked.
+struct Reply {
+    client: u32,
+    /// The request, or why it is none or cannot be done.
+    to: Result<Request, String>,
+}
+
 /// What the hub reads.
 #[derive(Debug)]
 pub(super) struct Ends<'a> {
@@ -68,48 +68,6 @@ pub(super) struct Ends<'a> {
     pub(super) metrics: &'a LiveMetrics,
     pub(super) names_max: usize,
     pub(super) stop: &'a Stop,
-}
-
-/// A queue that is filled while it is open.
-#[derive(Debug)]
-pub struct Source<T> {
-    queue: Receiver<T>,
-    open: Arc<AtomicBool>,
-    metrics: QueueMetrics,
-    /// How many were dropped when somebody last looked.
-    dropped: u64,
-}
-
-impl<T> Source<T> {
-    /// A source that is closed, and what opens it for those who fill the queue.
-    #[must_use]
-    pub fn new(queue: Receiver<T>, metrics: QueueMetrics) -> (Self, Arc<AtomicBool>) {
-        let open = Arc::new(AtomicBool::new(false));
-        (Self { queue, open: Arc::clone(&open), metrics, dropped: 0 }, open)
-    }
-
-    /// Opens or closes it. What was left in it is of before.
-    fn set_open(&mut self, open: bool) {
-        if open && !self.open.load(Ordering::Relaxed) {
-            let mut stale = Vec::new();
-            while self.queue.drain(&mut stale, DRAIN_MAX) == crate::channel::Received::Items {
-                stale.clear();
-            }
-            self.dropped = self.metrics.dropped.get();
-        }
-        self.open.store(open, Ordering::Relaxed);
-    }
-
-    /// Moves what is ready into `batch`; returns how many were dropped since the last time.
-    fn take(&mut self, batch: &mut Vec<T>, ts_recv: impl Fn(&T) -> Nanos) -> u64 {
-        if !self.open.load(Ordering::Relaxed) {
-            return 0;
-        }
-        let _ = self.queue.drain(batch, DRAIN_MAX);
-        self.metrics.look(batch.len() + self.queue.len(), batch.first().map(ts_recv), now());
-        let dropped = self.metrics.dropped.get();
-        dropped - std::mem::replace(&mut self.dropped, dropped)
-    }
 }
 
 /// The hub, before it has begun.
@@ -180,13 +138,18 @@ impl<'a> Desk<'a> {
             Err(RecvTimeoutError::Disconnected) => return false,
         };
         self.encoder.catch_up();
-        self.obey(command);
+        let mut replies = Vec::new();
+        replies.extend(self.obey(command));
         // Messages wait meanwhile, but no longer than for this many.
         for _ in 0..COMMANDS_MAX {
             let Ok(command) = self.ends.commands.try_recv() else { break };
-            self.obey(command);
+            replies.extend(self.obey(command));
         }
+        // Whoever is told that it has subscribed misses nothing from then on.
         self.listen();
+        for reply in replies {
+            self.reply(&reply);
+        }
         true
     }
 
@@ -199,62 +162,55 @@ impl<'a> Desk<'a> {
         due.map_or(POLL, |it| it.saturating_duration_since(now).min(POLL))
     }
 
-    fn obey(&mut self, command: Command) {
+    fn obey(&mut self, command: Command) -> Option<Reply> {
         match command {
             Command::Join(client, outbox) => {
                 self.clients.insert(client, Subscriber::new(outbox));
+                None
             }
             Command::Leave(client) => {
                 for it in &mut self.interest {
                     it.leave(client);
                 }
                 self.clients.remove(&client);
+                None
             }
-            Command::Refuse(client, detail) => {
-                if let Some(it) = self.clients.get(&client) {
-                    refuse(it, &detail);
-                }
+            Command::Refuse(client, why) => Some(Reply { client, to: Err(why) }),
+            Command::Request(client, request) => {
+                let done = match request.op {
+                    Op::Subscribe => self.subscribe(client, &request),
+                    Op::Unsubscribe => self.unsubscribe(client, &request),
+                };
+                Some(Reply { client, to: done.map(|()| request) })
             }
-            Command::Request(client, request) => match request.op {
-                Op::Subscribe => self.subscribe(client, &request),
-                Op::Unsubscribe => self.unsubscribe(client, &request),
-            },
         }
     }
 
-    fn subscribe(&mut self, client: u32, request: &Request) {
-        let Some(subscriber) = self.clients.get_mut(&client) else { return };
-        let Request { symbols, venues, interval_ms, .. } = request;
-        let compares = matches!(request.topic, Topic::Spreads | Topic::Screener);
+    fn subscribe(&mut self, client: u32, request: &Request) -> Result<(), String> {
+        let Some(subscriber) = self.clients.get_mut(&client) else { return Ok(()) };
+        let Request { topic, symbols, venues, interval_ms, .. } = request;
+        let compares = matches!(topic, Topic::Spreads | Topic::Screener);
         if compares && self.ends.spreads.is_none() {
-            return refuse(subscriber, "spreads are not computed: enabled = false in [spreads]");
+            return Err("spreads are not computed: enabled = false in [spreads]".to_owned());
         }
         if !subscriber.allow(*interval_ms, Instant::now()) {
-            let why = format!("interval_ms: {INTERVALS_MAX} different ones are the most");
-            return refuse(subscriber, &why);
+            return Err(format!("interval_ms: {INTERVALS_MAX} different ones are the most"));
         }
-        let interest = &mut self.interest[request.topic as usize];
         let max = self.ends.names_max;
-        if let Err(names) =
-            interest.subscribe(client, symbols.as_deref(), *venues, *interval_ms, max)
-        {
-            return refuse(subscriber, &too_many(names, max));
-        }
-        let is_unknown = |it: &&str| !self.encoder.knows(it);
-        let named = symbols.iter().flatten().map(String::as_str);
-        let unknown = named.filter(is_unknown).collect();
-        subscriber.outbox.answer(&Answer::Subscribed(Understood::new(request, unknown)));
-        self.show(client, request);
+        let interest = &mut self.interest[*topic as usize];
+        interest
+            .subscribe(client, symbols.as_deref(), *venues, *interval_ms, max)
+            .map_err(|names| too_many(names, max))
     }
 
-    fn unsubscribe(&mut self, client: u32, request: &Request) {
-        let Some(subscriber) = self.clients.get_mut(&client) else { return };
+    fn unsubscribe(&mut self, client: u32, request: &Request) -> Result<(), String> {
+        let Some(subscriber) = self.clients.get_mut(&client) else { return Ok(()) };
         let Request { topic, symbols, venues, .. } = request;
         let max = self.ends.names_max;
         let interest = &mut self.interest[*topic as usize];
-        if let Err(names) = interest.unsubscribe(client, symbols.as_deref(), *venues, max) {
-            return refuse(subscriber, &too_many(names, max));
-        }
+        interest
+            .unsubscribe(client, symbols.as_deref(), *venues, max)
+            .map_err(|names| too_many(names, max))?;
         let encoder = &self.encoder;
         subscriber.forget(|told| {
             let ([symbol, _], of) = encoder.about(told);
@@ -262,7 +218,31 @@ impl<'a> Desk<'a> {
                 && of.without(*venues).is_empty()
                 && symbols.as_ref().is_none_or(|it| it.iter().any(|it| it == symbol))
         });
-        subscriber.outbox.answer(&Answer::Unsubscribed(Understood::new(request, Vec::new())));
+        Ok(())
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        let Some(subscriber) = self.clients.get(&reply.client) else { return };
+        let request = match &reply.to {
+            Ok(request) => request,
+            Err(why) => {
+                let dropped = subscriber.outbox.answer(&Answer::Error { detail: why });
+                self.ends.metrics.dropped.inc_by(dropped);
+                return;
+            }
+        };
+        let dropped = subscriber.outbox.answer(&match request.op {
+            Op::Subscribe => {
+                let named = request.symbols.iter().flatten().map(String::as_str);
+                let unknown = named.filter(|it| !self.encoder.knows(it)).collect();
+                Answer::Subscribed(Understood::new(request, unknown))
+            }
+            Op::Unsubscribe => Answer::Unsubscribed(Understood::new(request, Vec::new())),
+        });
+        self.ends.metrics.dropped.inc_by(dropped);
+        if request.op == Op::Subscribe {
+            self.show(reply.client, request);
+        }
     }
 
     /// Tells a new subscriber what is known already: the latest quotes of the symbols it names, and
@@ -299,7 +279,7 @@ impl<'a> Desk<'a> {
         self.encoder.catch_up();
         let encoder = &self.encoder;
         let wanted = known.into_iter().filter(|it| encoder.about(it).1.meets(request.venues));
-        let items = wanted.map(|it| Item::Message(encoder.frame(&it), None));
+        let items = wanted.map(|it| Item::new(encoder.frame(&it), Kind::Message(None)));
         if let Some(subscriber) = self.clients.get_mut(&client) {
             let dropped = subscriber.outbox.send(items, &mut self.scratch);
             self.ends.metrics.dropped.inc_by(dropped);
@@ -426,10 +406,6 @@ impl<'a> Desk<'a> {
             }
         }
     }
-}
-
-fn refuse(subscriber: &Subscriber, detail: &str) {
-    subscriber.outbox.answer(&Answer::Error { detail });
 }
 
 fn too_many(names: usize, max: usize) -> String {

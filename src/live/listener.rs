@@ -1,9 +1,9 @@
-//! The one port: connections are accepted, asked what they want, and answered or handed on.
+//! The one port, and who is let in.
 
 use std::{
     any::Any,
-    io::{self, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    io::{self, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::atomic::{AtomicU32, AtomicUsize, Ordering},
@@ -15,13 +15,11 @@ use parking_lot::Mutex;
 use socket2::SockRef;
 
 use super::{
-    STACK_BYTES, client,
-    guard::Guard,
+    STACK_BYTES,
+    connection::attend,
     hub::Command,
     memory::Memory,
-    request::{self, BadHead, HEAD_BYTES_MAX, Head},
     response::Response,
-    routes::{Route, route},
     settings::Settings,
     writer::{WRITE_PATIENCE, is_patience},
 };
@@ -29,14 +27,6 @@ use crate::{market::Venue, metrics::Metrics, registry::Registry, spreads::Spread
 
 /// How long accepting, and reading a head, may keep a thread from seeing that the program stops.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// How long a connection may say nothing.
-const FIRST_BYTE_MAX: Duration = Duration::from_secs(5);
-/// How long a head may take, from the beginning of the connection.
-const HEAD_MAX: Duration = Duration::from_secs(10);
-/// How long a client may take to read an answer.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
-/// How long a client may take to close after it was answered.
-const LINGER_MAX: Duration = Duration::from_millis(500);
 /// Connections besides those of WebSocket clients: a browser opens six.
 const REQUESTS_AT_ONCE_MAX: usize = 128;
 /// What may wait in the kernel for a client that does not read. More of it would be old by the time
@@ -122,7 +112,8 @@ pub(super) struct Shared<'a> {
     connections: AtomicUsize,
     /// WebSocket clients.
     clients: AtomicUsize,
-    clients_so_far: AtomicU32,
+    /// The number of the next connection.
+    next: AtomicU32,
 }
 
 /// Lets clients in.
@@ -170,7 +161,7 @@ impl<'a> Server<'a> {
             memory,
             connections: AtomicUsize::new(0),
             clients: AtomicUsize::new(0),
-            clients_so_far: AtomicU32::new(0),
+            next: AtomicU32::new(0),
         };
         Self { door, shared }
     }
@@ -215,14 +206,14 @@ fn welcome<'s>(scope: &'s Scope<'s, '_>, tcp: TcpStream, shared: &'s Shared<'_>)
         let _ = (&tcp).write_all(&busy("too many connections").to_bytes(true));
         return;
     }
+    let n = shared.next.fetch_add(1, Ordering::Relaxed);
     let body = move || {
         let _guest = guest;
-        let attended = catch_unwind(AssertUnwindSafe(|| attend(&tcp, shared)));
+        let attended = catch_unwind(AssertUnwindSafe(|| attend(n, &tcp, shared)));
         if let Err(panic) = attended {
             log::error!("a connection of a client panicked: {}", message(&*panic));
         }
     };
-    let n = shared.connections.load(Ordering::Relaxed);
     let thread = thread::Builder::new().name(format!("live-{n}")).stack_size(STACK_BYTES);
     if let Err(err) = thread.spawn_scoped(scope, body) {
         // The client sees its socket close.
@@ -237,120 +228,13 @@ fn prepare(tcp: &TcpStream) -> io::Result<()> {
     SockRef::from(tcp).set_send_buffer_size(SEND_BUFFER_BYTES)
 }
 
-fn busy(why: &str) -> Response {
+pub(super) fn busy(why: &str) -> Response {
     Response::refusal(503, why).with("Retry-After", "5")
 }
 
-/// Reads what a connection wants, and does it.
-fn attend(tcp: &TcpStream, shared: &Shared<'_>) {
-    let (head, rest) = match read_head(tcp, shared.stop) {
-        Ok(Some(read)) => read,
-        Ok(None) => return,
-        Err(refusal) => return answer(tcp, &refusal, true, shared.stop),
-    };
-    shared.metrics.live.requests.inc();
-    let guard = Guard::new(shared.settings);
-    let with_body = head.method != "HEAD";
-    let response = match route(&head, &guard, shared) {
-        Route::Response(response) => response,
-        Route::Upgrade(accepted) => {
-            let Some(_client) = shared.admit() else {
-                let refusal = busy("as many clients as max_clients in [live] are connected");
-                return answer(tcp, &refusal, true, shared.stop);
-            };
-            // A client that has gone meanwhile is one of the ordinary.
-            let _ = put(tcp, accepted.as_bytes(), shared.stop)
-                .and_then(|()| client::serve(tcp, rest, shared));
-            return;
-        }
-    };
-    let response = match guard.listed_origin(&head) {
-        Some(origin) => response.with("Access-Control-Allow-Origin", origin).with("Vary", "Origin"),
-        None => response,
-    };
-    answer(tcp, &response, with_body, shared.stop);
-}
-
-/// The head of a request, and what came with it; `None` from one who says nothing.
-fn read_head(mut tcp: &TcpStream, stop: &Stop) -> Result<Option<(Head, Vec<u8>)>, Response> {
-    let start = Instant::now();
-    let mut bytes = Vec::new();
-    let mut chunk = [0; 2048];
-    loop {
-        match tcp.read(&mut chunk) {
-            Ok(0) => return Ok(None),
-            Ok(n) => bytes.extend_from_slice(&chunk[..n]),
-            Err(err) if is_patience(&err) => {}
-            Err(_) => return Ok(None),
-        }
-        match request::parse(&bytes) {
-            Ok(Some(head)) => {
-                let rest = bytes.split_off(head.len);
-                return Ok(Some((head, rest)));
-            }
-            Ok(None) => {}
-            Err(BadHead::Malformed) => {
-                return Err(Response::refusal(400, "this is no request of HTTP/1.1"));
-            }
-            Err(BadHead::TooLarge) => {
-                let why = format!("the head of a request may have {HEAD_BYTES_MAX} bytes");
-                return Err(Response::refusal(431, &why));
-            }
-        }
-        let elapsed = start.elapsed();
-        if stop.requested() || bytes.is_empty() && FIRST_BYTE_MAX < elapsed {
-            return Ok(None);
-        }
-        if HEAD_MAX < elapsed {
-            return Err(Response::refusal(408, "the request took too long"));
-        }
-    }
-}
-
-/// Sends an answer and waits a little until the client has closed: a socket closed with something
-/// unread is reset, which can cost the client the answer.
-fn answer(mut tcp: &TcpStream, response: &Response, with_body: bool, stop: &Stop) {
-    if put(tcp, &response.to_bytes(with_body), stop).is_err() {
-        return;
-    }
-    let _ = tcp.shutdown(Shutdown::Write);
-    let start = Instant::now();
-    let mut unread = [0; 4096];
-    while start.elapsed() < LINGER_MAX && !stop.requested() {
-        match tcp.read(&mut unread) {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(err) if is_patience(&err) => {}
-            Err(_) => return,
-        }
-    }
-}
-
-/// Writes all of `bytes` within [`ANSWER_MAX`].
-fn put(mut tcp: &TcpStream, mut bytes: &[u8], stop: &Stop) -> io::Result<()> {
-    let start = Instant::now();
-    while !bytes.is_empty() {
-        match tcp.write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) => bytes = &bytes[n..],
-            Err(err) if is_patience(&err) => {}
-            Err(err) => return Err(err),
-        }
-        if !bytes.is_empty() && (stop.requested() || ANSWER_MAX < start.elapsed()) {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-    }
-    Ok(())
-}
-
 impl Shared<'_> {
-    /// The number of the next client.
-    pub(super) fn next_client(&self) -> u32 {
-        self.clients_so_far.fetch_add(1, Ordering::Relaxed)
-    }
-
     /// A place for one more client, while there is one.
-    fn admit(&self) -> Option<Place<'_>> {
+    pub(super) fn admit(&self) -> Option<Place<'_>> {
         let guest = Guest::new(&self.clients);
         let fits = guest.number <= self.settings.max_clients;
         fits.then(|| {
@@ -380,7 +264,7 @@ impl Drop for Guest<'_> {
 }
 
 /// A client that is counted.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     _guest: Guest<'a>,
     metrics: &'a Metrics,
 }

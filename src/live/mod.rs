@@ -13,6 +13,7 @@ mod allowance;
 mod api;
 mod client;
 mod clock;
+mod connection;
 mod encoder;
 mod frame;
 mod guard;
@@ -31,13 +32,15 @@ mod response;
 mod routes;
 mod screener;
 mod settings;
+mod source;
 mod subscriber;
 mod writer;
 
 pub use self::{
-    hub::{Hub, Source},
+    hub::Hub,
     listener::{Door, Facts, LiveError, Server},
     settings::{NoOrigin, Origin, Settings, Token},
+    source::Source,
 };
 use crate::market::{Cross, Event};
 

@@ -1,6 +1,7 @@
 //! What is on its way to one client.
 //!
-//! Messages go through a bounded queue that drops the oldest. Answers do not: they are few, since
+//! All goes through one bounded queue, so that nothing follows the answer that says that it will
+//! not. When the queue is full the oldest messages are dropped. Answers are not: they are few, since
 //! requests are limited, and a client whose answers pile up unread is closed.
 
 use std::{
@@ -25,14 +26,42 @@ use crate::{
 /// Answers that a client has not been sent yet. Its requests are limited to fewer in a second.
 const ANSWERS_MAX: usize = 1_000;
 
-/// A message on its way.
+/// A place in a queue: one for each message that a client may lag behind by, so it is small.
 #[derive(Clone, Debug)]
-pub(super) enum Item {
-    /// A frame, and when what it tells was received; `None` for what was known before.
-    Message(Bytes, Option<Nanos>),
-    /// Nothing: it wakes the client's thread.
-    Wake,
+pub(super) struct Item(Option<Arc<Parcel>>);
+
+/// A frame on its way to one client or many.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) frame: Bytes,
+    pub(super) kind: Kind,
 }
+
+/// What a frame tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// What was received then; `None` for what was known before.
+    Message(Option<Nanos>),
+    /// How a request was understood.
+    Answer,
+}
+
+impl Item {
+    /// What it carries; nothing when it is there to wake the client's thread.
+    pub(super) fn parcel(&self) -> Option<&Parcel> {
+        self.0.as_deref()
+    }
+
+    pub(super) fn new(frame: Bytes, kind: Kind) -> Self {
+        Self(Some(Arc::new(Parcel { frame, kind })))
+    }
+
+    fn wake() -> Self {
+        Self(None)
+    }
+}
+
+const _: () = assert!(size_of::<Item>() == 8, "with 8 bytes of the queue: 64 KB a client");
 
 /// Where what a client is to be sent is put.
 #[derive(Clone, Debug)]
@@ -44,7 +73,8 @@ pub(super) struct Outbox {
 /// What the threads that deal with one client share.
 #[derive(Debug)]
 pub(super) struct State {
-    answers: Mutex<VecDeque<Bytes>>,
+    /// Frames older than what is queued: answers that had to make room, and pongs.
+    first: Mutex<VecDeque<Bytes>>,
     /// Messages dropped that the client has not been told of.
     dropped: AtomicU64,
     /// Events lost before anybody looked whose they were, that the client has not been told of.
@@ -68,7 +98,7 @@ pub(super) struct Farewell {
 pub(super) fn outbox(capacity: usize, now: Instant) -> (Outbox, Receiver<Item>) {
     let (queue, items) = newest(capacity);
     let state = Arc::new(State {
-        answers: Mutex::default(),
+        first: Mutex::default(),
         dropped: AtomicU64::new(0),
         upstream: AtomicU64::new(0),
         farewell: OnceLock::new(),
@@ -86,28 +116,38 @@ impl Outbox {
             // A client that is gone misses nothing.
             let _ = self.queue.send(item, scratch);
         }
-        let dropped = scratch.iter().filter(|it| matches!(it, Item::Message(..))).count() as u64;
-        scratch.clear();
+        let mut dropped = 0;
+        for item in scratch.drain(..) {
+            match item.parcel() {
+                Some(Parcel { kind: Kind::Message(_), .. }) => dropped += 1,
+                Some(Parcel { kind: Kind::Answer, frame }) => self.put_first(frame.clone()),
+                None => {}
+            }
+        }
         self.state.dropped.fetch_add(dropped, Ordering::Relaxed);
         dropped
     }
 
-    /// Sends an answer.
-    pub(super) fn answer(&self, answer: &Answer<'_>) {
-        self.control(frame::text(&answer.to_json()));
+    /// Sends an answer; returns how many messages had to be dropped.
+    pub(super) fn answer(&self, answer: &Answer<'_>) -> u64 {
+        let item = Item::new(frame::text(&answer.to_json()), Kind::Answer);
+        self.send([item].into_iter(), &mut Vec::new())
     }
 
-    /// Sends a frame that must not be lost.
-    pub(super) fn control(&self, frame: Bytes) {
-        let mut answers = self.state.answers.lock();
-        if answers.len() == ANSWERS_MAX {
-            drop(answers);
+    /// Sends a frame as soon as can be.
+    pub(super) fn hurry(&self, frame: Bytes) {
+        self.put_first(frame);
+        self.wake();
+    }
+
+    fn put_first(&self, frame: Bytes) {
+        let mut first = self.state.first.lock();
+        if first.len() == ANSWERS_MAX {
+            drop(first);
             let why = format!("{ANSWERS_MAX} answers have not been read");
             return self.close(CloseCode::Policy, why);
         }
-        answers.push_back(frame);
-        drop(answers);
-        self.wake();
+        first.push_back(frame);
     }
 
     /// Events of all clients were lost.
@@ -125,15 +165,15 @@ impl Outbox {
     fn wake(&self) {
         // Whoever takes out what is in the queue looks for the rest afterwards.
         if self.queue.is_empty() {
-            self.send([Item::Wake].into_iter(), &mut Vec::new());
+            self.send([Item::wake()].into_iter(), &mut Vec::new());
         }
     }
 }
 
 impl State {
-    /// The answers to be sent.
-    pub(super) fn take_answers(&self) -> VecDeque<Bytes> {
-        std::mem::take(&mut self.answers.lock())
+    /// What is to be sent before what is queued.
+    pub(super) fn take_first(&self) -> VecDeque<Bytes> {
+        std::mem::take(&mut self.first.lock())
     }
 
     /// What the client has to be told that it missed.
@@ -166,40 +206,50 @@ mod tests {
     use crate::channel::Received;
 
     fn message(n: u8) -> Item {
-        Item::Message(Bytes::copy_from_slice(&[n]), None)
+        Item::new(Bytes::copy_from_slice(&[n]), Kind::Message(None))
+    }
+
+    /// The first byte of each item that is queued; `None` for one that only wakes.
+    fn drained(items: &Receiver<Item>) -> Vec<Option<u8>> {
+        let mut left = Vec::new();
+        assert_eq!(items.drain(&mut left, usize::MAX), Received::Items);
+        left.iter().map(|it| it.parcel().map(|it| it.frame[0])).collect()
     }
 
     #[test]
     fn messages_make_room_for_newer_ones_and_answers_do_not() {
         let (outbox, items) = outbox(2, Instant::now());
         outbox.answer(&Answer::Heartbeat { ts: 1 });
+        assert!(outbox.state.take_first().is_empty(), "it waits for its turn");
         let dropped = outbox.send((0..5).map(message), &mut Vec::new());
-        assert_eq!(dropped, 3, "the wake-up is no message");
-        let mut left = Vec::new();
-        assert_eq!(items.drain(&mut left, 9), Received::Items);
-        let left: Vec<_> = left
-            .iter()
-            .map(|it| match it {
-                Item::Message(frame, _) => frame[0],
-                Item::Wake => 99,
-            })
-            .collect();
-        assert_eq!(left, [3, 4]);
-        assert_eq!(outbox.state.take_answers().len(), 1);
+        assert_eq!(dropped, 3, "the answer is not among them");
+        assert_eq!(drained(&items), [Some(3), Some(4)]);
+        assert_eq!(outbox.state.take_first().len(), 1);
         let lag = outbox.state.take_lag().expect("something").to_json();
         assert_eq!(lag, br#"{"type":"lag","dropped":3,"upstream":0}"#);
         assert!(outbox.state.take_lag().is_none(), "it is told once");
     }
 
     #[test]
+    fn what_is_in_a_hurry_wakes_the_writer_and_takes_nobodys_place() {
+        let (outbox, items) = outbox(2, Instant::now());
+        outbox.hurry(frame::ping());
+        assert_eq!(drained(&items), [None]);
+        outbox.send((0..2).map(message), &mut Vec::new());
+        outbox.hurry(frame::ping());
+        assert_eq!(drained(&items), [Some(0), Some(1)]);
+        assert_eq!(outbox.state.take_first().len(), 2);
+    }
+
+    #[test]
     fn answers_that_pile_up_end_it() {
         let (outbox, _items) = outbox(2, Instant::now());
-        for _ in 0..ANSWERS_MAX {
+        for _ in 0..ANSWERS_MAX + 2 {
             outbox.answer(&Answer::Heartbeat { ts: 1 });
         }
         assert!(outbox.state.farewell().is_none());
         outbox.answer(&Answer::Heartbeat { ts: 1 });
         assert_eq!(outbox.state.farewell().map(|it| it.code), Some(CloseCode::Policy));
-        assert_eq!(outbox.state.take_answers().len(), ANSWERS_MAX);
+        assert_eq!(outbox.state.take_first().len(), ANSWERS_MAX);
     }
 }

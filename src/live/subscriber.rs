@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use tungstenite::Bytes;
 
 use super::{
-    outbox::{Item, Outbox},
+    outbox::{Item, Kind, Outbox},
     protocol::Topic,
 };
 use crate::market::{Best, Cross, Event, InstrumentId, Nanos};
@@ -20,11 +20,11 @@ use crate::market::{Best, Cross, Event, InstrumentId, Nanos};
 /// Different intervals that one client may use in its life.
 pub(super) const INTERVALS_MAX: usize = 16;
 
-/// What the hub has to tell, with its frame once somebody wants it.
+/// What the hub has to tell, as it is sent once somebody wants it.
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) told: Told,
-    frame: OnceCell<Bytes>,
+    item: OnceCell<Item>,
 }
 
 /// What is told.
@@ -56,7 +56,7 @@ impl Told {
 
 impl Message {
     pub(super) fn new(told: Told) -> Self {
-        Self { told, frame: OnceCell::new() }
+        Self { told, item: OnceCell::new() }
     }
 
     pub(super) fn key(&self) -> Key {
@@ -70,8 +70,8 @@ impl Message {
 
     /// The message as it is sent; `make` is called once, however many want it.
     pub(super) fn item(&self, make: impl FnOnce(&Told) -> Bytes) -> Item {
-        let frame = self.frame.get_or_init(|| make(&self.told)).clone();
-        Item::Message(frame, Some(self.ts_recv()))
+        let item = || Item::new(make(&self.told), Kind::Message(Some(self.ts_recv())));
+        self.item.get_or_init(item).clone()
     }
 
     fn ts_recv(&self) -> Nanos {

@@ -10,7 +10,7 @@ use std::{
 use super::{
     clock::now,
     frame,
-    outbox::{Farewell, Item, State},
+    outbox::{Farewell, Item, Kind, Parcel, State},
     protocol::Answer,
 };
 use crate::{
@@ -49,9 +49,10 @@ enum End {
 impl Writer<'_> {
     /// Writes what comes until the client ends or has to.
     pub(super) fn run(self) {
-        let end = self.write();
+        let mut pages = Pages::default();
+        let end = self.write(&mut pages);
         match (&end, self.state.farewell()) {
-            (End::Farewell, Some(farewell)) => self.say(farewell),
+            (End::Farewell, Some(farewell)) => self.say(farewell, pages),
             (End::Dead, _) => {
                 self.metrics.dead.inc();
             }
@@ -61,24 +62,25 @@ impl Writer<'_> {
         let _ = self.tcp.shutdown(Shutdown::Both);
     }
 
-    fn write(&self) -> End {
-        let mut batch = Vec::with_capacity(BATCH_MAX);
-        let mut bytes = Vec::new();
+    fn write(&self, pages: &mut Pages) -> End {
         let mut latency = Tally::default();
         let mut next_ping = Instant::now() + self.ping_interval;
-        let mut idle = true;
         loop {
-            let wait = next_ping.saturating_duration_since(Instant::now());
-            if self.items.recv_all(&mut batch, BATCH_MAX, wait) == Received::Closed {
+            pages.bytes.clear();
+            pages.put_first(&self.state);
+            let wait = if pages.bytes.is_empty() {
+                next_ping.saturating_duration_since(Instant::now())
+            } else {
+                Duration::ZERO
+            };
+            if self.items.recv_all(&mut pages.batch, BATCH_MAX, wait) == Received::Closed {
                 return End::Broken;
             }
             if self.state.farewell().is_some() {
                 return End::Farewell;
             }
-            bytes.clear();
-            self.state.take_answers().iter().for_each(|it| bytes.extend_from_slice(it));
             if let Some(lag) = self.state.take_lag() {
-                bytes.extend_from_slice(&frame::text(&lag.to_json()));
+                pages.put(&frame::text(&lag.to_json()));
             }
             let start = Instant::now();
             if next_ping <= start {
@@ -86,23 +88,13 @@ impl Writer<'_> {
                     return End::Dead;
                 }
                 next_ping = start + self.ping_interval;
-                bytes.extend_from_slice(&frame::ping());
-                if idle {
-                    let heartbeat = Answer::Heartbeat { ts: now().0 };
-                    bytes.extend_from_slice(&frame::text(&heartbeat.to_json()));
-                }
-                idle = true;
+                pages.put_ping();
             }
-            for item in &batch {
-                if let Item::Message(frame, _) = item {
-                    bytes.extend_from_slice(frame);
-                    idle = false;
-                }
-            }
-            if let Err(end) = self.put(&bytes) {
+            pages.put_batch();
+            if let Err(end) = self.put(&pages.bytes) {
                 return end;
             }
-            self.count(&mut batch, &mut latency);
+            self.count(&mut pages.batch, &mut latency);
         }
     }
 
@@ -110,9 +102,9 @@ impl Writer<'_> {
     fn put(&self, mut bytes: &[u8]) -> Result<(), End> {
         let mut saying_goodbye = None;
         let mut tcp = self.tcp;
-        loop {
+        while !bytes.is_empty() {
             match tcp.write(bytes) {
-                Ok(n) if n == bytes.len() => return Ok(()),
+                Ok(n) if n == bytes.len() => break,
                 Ok(0) => return Err(End::Broken),
                 Ok(n) => bytes = &bytes[n..],
                 Err(err) if is_patience(&err) => {}
@@ -130,6 +122,7 @@ impl Writer<'_> {
                 }
             }
         }
+        Ok(())
     }
 
     fn is_dead(&self, now: Instant) -> bool {
@@ -139,7 +132,7 @@ impl Writer<'_> {
     fn count(&self, batch: &mut Vec<Item>, latency: &mut Tally) {
         let (mut sent, time) = (0, now());
         for item in batch.drain(..) {
-            if let Item::Message(_, ts_recv) = item {
+            if let Some(Parcel { kind: Kind::Message(ts_recv), .. }) = item.parcel() {
                 sent += 1;
                 if let Some(ts_recv) = ts_recv {
                     latency.observe(time.0 - ts_recv.0);
@@ -151,13 +144,50 @@ impl Writer<'_> {
     }
 
     /// What has been answered goes out first; then the client has a moment to close its side.
-    fn say(&self, farewell: &Farewell) {
-        let mut bytes = Vec::new();
-        self.state.take_answers().iter().for_each(|it| bytes.extend_from_slice(it));
-        bytes.extend_from_slice(&frame::close(farewell.code, &farewell.reason));
-        if self.put(&bytes).is_ok() {
+    fn say(&self, farewell: &Farewell, mut pages: Pages) {
+        pages.put_first(&self.state);
+        let _ = self.items.drain(&mut pages.batch, usize::MAX);
+        pages.batch.retain(|it| it.parcel().is_some_and(|it| it.kind == Kind::Answer));
+        pages.put_batch();
+        pages.put(&frame::close(farewell.code, &farewell.reason));
+        if self.put(&pages.bytes).is_ok() {
             let _ = self.tcp.shutdown(Shutdown::Write);
             let _ = self.state.over.wait(FAREWELL_MAX);
+        }
+    }
+}
+
+/// What is to be written at a time.
+#[derive(Default)]
+struct Pages {
+    batch: Vec<Item>,
+    bytes: Vec<u8>,
+    /// Whether a client that has nothing to do with pings has heard of us since the last one.
+    heard: bool,
+}
+
+impl Pages {
+    fn put(&mut self, frame: &[u8]) {
+        self.bytes.extend_from_slice(frame);
+    }
+
+    fn put_first(&mut self, state: &State) {
+        for frame in state.take_first() {
+            self.put(&frame);
+        }
+    }
+
+    fn put_ping(&mut self) {
+        self.put(&frame::ping());
+        if !std::mem::take(&mut self.heard) {
+            self.put(&frame::text(&Answer::Heartbeat { ts: now().0 }.to_json()));
+        }
+    }
+
+    fn put_batch(&mut self) {
+        for parcel in self.batch.iter().filter_map(Item::parcel) {
+            self.bytes.extend_from_slice(&parcel.frame);
+            self.heard = true;
         }
     }
 }

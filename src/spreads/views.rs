@@ -180,13 +180,14 @@ impl Spreads {
 
     fn best_of(&self, place: usize, group: &Group) -> Option<Best> {
         let pairs = group.pairs().filter(|&it| group.compares(it, self.oldest()));
-        let earns = |[buy, sell]: [usize; 2]| group.legs[buy].earns(&group.legs[sell]).1;
-        let [buy, sell] = pairs.filter(|&it| earns(it).is_finite()).max_by(|&a, &b| {
-            // Of two that earn the same the first remains.
-            earns(a).total_cmp(&earns(b)).then(std::cmp::Ordering::Greater)
+        let earns = |[buy, sell]: [usize; 2]| group.legs[buy].earns(&group.legs[sell]);
+        let earning = pairs.map(|it| (it, earns(it))).filter(|(_, it)| it.net_bps.is_finite());
+        // Of two that earn the same the first remains.
+        let (pair, earned) = earning.max_by(|(_, a), (_, b)| {
+            a.net_bps.total_cmp(&b.net_bps).then(std::cmp::Ordering::Greater)
         })?;
-        let received = [buy, sell].map(|it| group.legs[it].at);
-        let cross = group.cross([buy, sell], self.now)?;
+        let received = pair.map(|it| group.legs[it].at);
+        let cross = group.cross(pair, earned, self.now)?;
         Some(Best {
             place,
             cross,

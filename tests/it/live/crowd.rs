@@ -76,12 +76,7 @@ fn a_crowd_is_served_and_leaves_nothing_behind() {
     let dead = metric("live_dead_total");
     visit(CLIENTS);
     assert!(dead <= metric("live_dead_total"));
-    let mut last = idle;
-    eventually("threads and descriptors are given back", || {
-        last = collector.usage();
-        // A file may have been opened since.
-        last.threads <= idle.threads && last.descriptors <= idle.descriptors + 2
-    });
+    let last = collector.until_given_back(idle);
     assert!(last.resident <= idle.resident + (32 << 20), "{idle:?} {last:?}");
     collector.signal("TERM");
     let (status, summary) = collector.end();

@@ -1,6 +1,10 @@
 //! Who is let in over HTTP, and how answers look.
 
-use std::{fs, io::Write, process::Command};
+use std::{
+    fs,
+    io::{Read, Write},
+    process::Command,
+};
 
 use spread_aggregator::live::Token;
 
@@ -84,7 +88,7 @@ fn a_page_of_another_host_may_not_look() {
                 if path == "/ws" {
                     // It stays open when it is accepted.
                     let mut status = [0; 12];
-                    std::io::Read::read_exact(&mut tcp, &mut status).unwrap();
+                    tcp.read_exact(&mut status).unwrap();
                     return std::str::from_utf8(&status[9..]).unwrap().parse().unwrap();
                 }
                 read_answer(&mut tcp).status
@@ -145,6 +149,29 @@ fn no_more_clients_than_allowed_and_a_place_is_free_again() {
     });
 }
 
+#[test]
+fn more_connections_than_can_be_attended_to_are_turned_away() {
+    let mut settings = settings();
+    settings.max_clients = 1;
+    serve(&settings, |served| {
+        let mut silent: Vec<_> = (0..129).map(|_| connect(served.addr)).collect();
+        let mut refused = connect(served.addr);
+        let answer = read_answer(&mut refused);
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert!(answer.head.contains("Retry-After"), "{answer:?}");
+        silent.clear();
+        eventually("there is room", || {
+            // One that is turned away may be reset before it has asked.
+            let mut tcp = connect(served.addr);
+            let asked = write!(tcp, "GET / HTTP/1.1\r\nHost: {}\r\n\r\n", served.addr);
+            let mut text = String::new();
+            asked.is_ok()
+                && tcp.read_to_string(&mut text).is_ok()
+                && text.starts_with("HTTP/1.1 200")
+        });
+    });
+}
+
 /// A configuration that collects from nowhere, served at `listen`.
 fn config(dir: &std::path::Path, live: &str) -> String {
     let text = format!(
@@ -202,6 +229,16 @@ fn other_machines_are_let_in_with_a_token_or_on_purpose_only() {
 #[test]
 fn a_token_is_not_logged() {
     let dir = tempfile::tempdir().unwrap();
+    for wrong in ["token = \"hush-hush", "token = [\"hush-hush\"]", "tokn = \"hush-hush\""] {
+        let config = config(dir.path(), wrong);
+        let out = Command::new(env!("CARGO_BIN_EXE_spread-aggregator"))
+            .args(["run", "-c", &config])
+            .output()
+            .unwrap();
+        let message = String::from_utf8(out.stderr).unwrap();
+        assert_eq!(out.status.code(), Some(2), "{message}");
+        assert!(message.contains("line 4") && !message.contains("hush"), "{message}");
+    }
     let config = config(dir.path(), "listen = \"127.0.0.1:0\"\ntoken = \"hush-hush\"");
     let collector = Process::start(&["-vv", "run", "-c", &config]);
     collector.until_says("dashboard");

@@ -68,6 +68,21 @@ fn a_slow_client_misses_the_oldest_is_told_how_many_and_nobody_else_notices() {
 }
 
 #[test]
+fn what_is_lost_before_the_hub_sees_it_is_told_to_those_whom_it_may_concern() {
+    serve(&settings(), |served| {
+        let mut client = Client::connect(served.addr);
+        client.subscribe(QUOTES);
+        let mut other = Client::connect(served.addr);
+        other.subscribe(r#"{"op":"subscribe","channel":"spreads"}"#);
+        served.metrics.queue("live").dropped.inc_by(7);
+        let lag = client.next();
+        assert_eq!(lag, serde_json::json!({ "type": "lag", "dropped": 0, "upstream": 7 }));
+        served.metrics.queue("live-spreads").dropped.inc_by(5);
+        assert_eq!(other.next()["upstream"], 5, "and not 12");
+    });
+}
+
+#[test]
 fn a_client_that_does_not_read_is_closed_while_others_go_on() {
     let mut settings = settings();
     settings.client_queue = 500;

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use spread_aggregator::{
     json::Object,
     market::{Channel, ConnId, Cross, Event, InstrumentId, Level, Nanos, Quote},
+    stop::Stop,
 };
 
 use super::{
     super::support::{
         events::{NOON, events, mixture},
-        world::eventually,
+        world::{RequestOnDrop, eventually},
     },
     client::Client,
     served::{Served, serve, settings},
@@ -125,6 +126,37 @@ fn what_has_been_unsubscribed_from_comes_no_more() {
 }
 
 #[test]
+fn nothing_follows_the_answer_that_says_that_it_will_not() {
+    serve(&settings(), |served| {
+        let mut client = Client::connect(served.addr);
+        let over = Stop::default();
+        thread::scope(|scope| {
+            let _over = RequestOnDrop(&over);
+            scope.spawn(|| {
+                while !over.requested() {
+                    served.tell(quote(BINANCE_SPOT_BTC, 1.0));
+                    thread::yield_now();
+                }
+            });
+            for n in 0..50 {
+                let interval = n % 2;
+                client.subscribe(&format!(
+                    r#"{{"op":"subscribe","channel":"quotes","interval_ms":{interval}}}"#
+                ));
+                for _ in 0..20 {
+                    assert_eq!(client.next()["type"], "quote");
+                }
+                let answer = client.ask(r#"{"op":"unsubscribe","channel":"quotes"}"#);
+                assert_eq!(answer["type"], "unsubscribed");
+                // What comes next is the answer to what is asked next.
+                client.send("nonsense");
+                assert_eq!(client.next()["type"], "error");
+            }
+        });
+    });
+}
+
+#[test]
 fn nothing_is_made_into_json_that_nobody_wants() {
     serve(&settings(), |served| {
         let mut client = Client::connect(served.addr);
@@ -150,7 +182,7 @@ fn a_message_is_made_into_json_once_however_many_want_it() {
         let mut clients: Vec<_> = (0..10).map(|_| Client::connect(served.addr)).collect();
         for (n, client) in clients.iter_mut().enumerate() {
             // Some hold it back for a while.
-            let interval = if n < 5 { 0 } else { 1 };
+            let interval = n % 2;
             client.subscribe(&format!(
                 r#"{{"op":"subscribe","channel":"quotes","interval_ms":{interval}}}"#
             ));
