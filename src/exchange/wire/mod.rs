@@ -5,6 +5,7 @@
 //! nobody checks again.
 
 mod book;
+mod gzip;
 mod number;
 mod text;
 mod time;
@@ -19,6 +20,7 @@ use serde_json::value::RawValue;
 
 pub use self::{
     book::{Best, Ladder, level},
+    gzip::Gunzip,
     number::{Int, Num, Signed},
     text::{Flag, Id, Text, side},
     time::{Millis, Seconds, Stamp, Time},
