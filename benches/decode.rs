@@ -1,7 +1,7 @@
 //! Frames to events, by venue and channel, on the fixtures; and on recorded traffic where it is at
 //! hand (`../shared/corpus/replay`).
 
-use std::{fs, hint::black_box, io::Read, path::Path, process::Command, sync::Arc};
+use std::{fs, hint::black_box, io::Read, path::Path, process::Command, slice, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -75,7 +75,7 @@ fn fixture(venue: Venue, name: &str) -> Option<Vec<Frame>> {
     let text = fs::read_to_string(format!("tests/fixtures/{venue}/{name}")).ok()?;
     let binary = |line: &str| Frame::Binary(BASE64_STANDARD.decode(line).expect("base64"));
     let text_frame = |line: &str| Frame::Text(line.to_owned());
-    let is_binary = name.ends_with(".b64");
+    let is_binary = name.split_once('.').is_some_and(|it| it.1 == "b64");
     Some(text.lines().map(|it| if is_binary { binary(it) } else { text_frame(it) }).collect())
 }
 
@@ -86,10 +86,11 @@ fn fixtures(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
     for protocol in ALL {
         for name in FIXTURES {
-            let Some(frames) = fixture(protocol.venue, name) else { continue };
+            let Some(mut frames) = fixture(protocol.venue, name) else { continue };
             let mut inbox = inbox(protocol, &frames);
-            let expected = read_all(protocol, &mut inbox, &frames);
-            assert!(frames.len() <= expected, "{} {name}: {expected} events", protocol.venue);
+            // Some are answers.
+            frames.retain(|it| 0 < read_all(protocol, &mut inbox, slice::from_ref(it)));
+            assert!(!frames.is_empty(), "{} {name}: no data", protocol.venue);
             let frames: Vec<_> = frames.iter().cycle().take(REPEAT).cloned().collect();
             group.throughput(Throughput::Elements(REPEAT as u64));
             group.bench_function(format!("{}/{name}", protocol.venue), |it| {

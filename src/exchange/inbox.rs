@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use hashbrown::HashMap;
 
-use super::DecodeError;
+use super::{DecodeError, wire::Gunzip};
 use crate::market::{
     Channel, ConnId, Event, Instrument, InstrumentId, Level, Nanos, Quote, Side, Trade, TradeId,
 };
@@ -24,8 +24,8 @@ pub struct Inbox {
     pub events: Vec<Event>,
     /// All else the frame said.
     pub notices: Vec<Notice>,
-    /// Room to unpack a frame in, reused like the rest.
-    pub(super) scratch: String,
+    /// Unpacks frames, in memory that is reused like the rest.
+    pub(super) gunzip: Gunzip,
 }
 
 /// One instrument on one connection.
@@ -119,7 +119,7 @@ impl Inbox {
             ts_recv: Nanos::default(),
             events: Vec::new(),
             notices: Vec::new(),
-            scratch: String::new(),
+            gunzip: Gunzip::default(),
         }
     }
 
