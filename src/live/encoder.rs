@@ -8,7 +8,7 @@ use tungstenite::Bytes;
 use super::{frame, protocol::Venues, subscriber::Told};
 use crate::{
     json::Object,
-    market::{Instrument, InstrumentId},
+    market::{Best, Cross, Instrument, InstrumentId},
     metrics::LiveMetrics,
     registry::Registry,
 };
@@ -60,7 +60,7 @@ impl<'a> Encoder<'a> {
                 let it = self.instrument(event.instrument());
                 ([&it.symbol, &it.symbol], Venues::one(it.venue))
             }
-            Told::Cross(cross) => {
+            Told::Cross(cross) | Told::Best(Best { cross, .. }) => {
                 let [buy, sell] = [cross.buy, cross.sell].map(|it| self.instrument(it));
                 let venues = Venues::one(buy.venue).or(Venues::one(sell.venue));
                 ([&buy.symbol, &sell.symbol], venues)
@@ -76,6 +76,10 @@ impl<'a> Encoder<'a> {
             Told::Event(event) => Object::event(event, self.instrument(event.instrument())),
             Told::Cross(cross) => {
                 Object::cross(cross, self.instrument(cross.buy), self.instrument(cross.sell))
+            }
+            Told::Best(it) => {
+                let Cross { buy, sell, .. } = it.cross;
+                Object::best(it, self.instrument(buy), self.instrument(sell))
             }
         };
         serde_json::to_writer(&mut *json, &object).expect("plain values into a Vec");

@@ -24,6 +24,7 @@ use super::{
     interest::Interest,
     outbox::{Item, Kind, Outbox},
     protocol::{Answer, Op, Request, Topic, Understood},
+    screener::Screener,
     subscriber::{INTERVALS_MAX, Message, Subscriber, Told},
 };
 use crate::{
@@ -144,6 +145,7 @@ struct Desk<'a> {
     events: Vec<Event>,
     crosses: Vec<Cross>,
     scratch: Vec<Item>,
+    screener: Screener,
 }
 
 impl<'a> Desk<'a> {
@@ -157,6 +159,7 @@ impl<'a> Desk<'a> {
             events: Vec::new(),
             crosses: Vec::new(),
             scratch: Vec::new(),
+            screener: Screener::default(),
         }
     }
 
@@ -164,6 +167,7 @@ impl<'a> Desk<'a> {
         let mut busy = false;
         while !self.ends.stop.requested() && self.take_commands(busy) {
             busy = self.take_messages();
+            self.screen(Instant::now());
             self.release(Instant::now());
             self.hand_over();
         }
@@ -234,7 +238,8 @@ impl<'a> Desk<'a> {
     fn subscribe(&mut self, client: u32, request: &Request) -> Result<(), String> {
         let Some(subscriber) = self.clients.get_mut(&client) else { return Ok(()) };
         let Request { topic, symbols, venues, interval_ms, .. } = request;
-        if *topic == Topic::Spreads && self.ends.spreads.is_none() {
+        let compares = matches!(topic, Topic::Spreads | Topic::Screener);
+        if compares && self.ends.spreads.is_none() {
             return Err("spreads are not computed: enabled = false in [spreads]".to_owned());
         }
         if !subscriber.allow(*interval_ms, Instant::now()) {
@@ -299,6 +304,15 @@ impl<'a> Desk<'a> {
                 .flat_map(|it| spreads.lock().quotes_of(it))
                 .map(|it| Told::Event(Event::Quote(it.quote)))
                 .collect(),
+            (Topic::Screener, symbols) => {
+                let best = spreads.lock().best().into_iter().map(Told::Best);
+                self.encoder.catch_up();
+                let named = |it: &Told| {
+                    let ([buy, sell], _) = self.encoder.about(it);
+                    symbols.as_ref().is_none_or(|it| it.iter().any(|it| it == buy || it == sell))
+                };
+                best.filter(named).collect()
+            }
             (Topic::Spreads, symbols) => {
                 let named: Option<HashSet<_>> =
                     symbols.as_ref().map(|it| it.iter().map(String::as_str).collect());
@@ -359,6 +373,24 @@ impl<'a> Desk<'a> {
         }
         (self.events, self.crosses) = (events, crosses);
         busy
+    }
+
+    /// Tells which symbols have another best cross than when they were looked at last.
+    fn screen(&mut self, now: Instant) {
+        let Some(engine) = self.ends.spreads else { return };
+        if !self.interest[Topic::Screener as usize].is_any() {
+            return self.screener.forget();
+        }
+        if !self.screener.is_due(now) {
+            return;
+        }
+        let best = engine.lock().best();
+        self.encoder.catch_up();
+        for it in best {
+            if self.screener.is_new(&it) {
+                self.tell(&Told::Best(it));
+            }
+        }
     }
 
     /// Tells those who want any of `topics` that messages were lost before it was seen whose.

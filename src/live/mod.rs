@@ -29,6 +29,7 @@ pub mod protocol;
 pub mod request;
 mod response;
 mod routes;
+mod screener;
 mod settings;
 mod subscriber;
 mod writer;

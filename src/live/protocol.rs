@@ -23,11 +23,12 @@ pub enum Topic {
     Quotes,
     Trades,
     Spreads,
+    Screener,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Topic; 3] = [Topic::Quotes, Topic::Trades, Topic::Spreads];
+    pub const ALL: [Topic; 4] = [Topic::Quotes, Topic::Trades, Topic::Spreads, Topic::Screener];
 }
 
 impl From<Channel> for Topic {

@@ -58,6 +58,11 @@ impl Response {
         self
     }
 
+    /// The same, as a success.
+    pub(super) fn into_success(self) -> Self {
+        Self { status: 200, ..self }
+    }
+
     /// As it goes over the wire; an answer to HEAD has no body.
     pub(super) fn to_bytes(&self, with_body: bool) -> Vec<u8> {
         let (status, reason) = (self.status, reason(self.status));

@@ -39,6 +39,8 @@ fn respond(head: &Head, guard: &Guard<'_>, shared: &Shared<'_>) -> Result<Respon
     guard.check_token(head)?;
     match head.path.as_str() {
         "/healthz" => Ok(healthz::page(shared)),
+        // A browser tells each 503 as an error of the page.
+        "/api/v1/health" => Ok(healthz::page(shared).into_success()),
         "/metrics" => Ok(metrics(shared)),
         "/api/v1/instruments" => api::instruments(head, shared),
         "/api/v1/quotes" => api::quotes(head, shared),
@@ -46,8 +48,8 @@ fn respond(head: &Head, guard: &Guard<'_>, shared: &Shared<'_>) -> Result<Respon
         "/api/v1/history" => api::history(head, shared),
         _ => Err(Response::refusal(
             404,
-            "there are /, /ws, /healthz, /metrics and /api/v1/ with instruments, quotes, spreads \
-             and history",
+            "there are /, /ws, /healthz, /metrics and /api/v1/ with health, instruments, quotes, \
+             spreads and history",
         )),
     }
 }

@@ -15,7 +15,7 @@ use super::{
     outbox::{Item, Kind, Outbox},
     protocol::Topic,
 };
-use crate::market::{Cross, Event, InstrumentId, Nanos};
+use crate::market::{Best, Cross, Event, InstrumentId, Nanos};
 
 /// Different intervals that one client may use in its life.
 pub(super) const INTERVALS_MAX: usize = 16;
@@ -32,6 +32,7 @@ pub(super) struct Message {
 pub(super) enum Told {
     Event(Event),
     Cross(Cross),
+    Best(Best),
 }
 
 /// Of what the latest is sent.
@@ -40,6 +41,7 @@ pub(super) enum Key {
     Quote(InstrumentId),
     Trade(InstrumentId),
     Cross(InstrumentId, InstrumentId),
+    Best(usize),
 }
 
 impl Told {
@@ -47,6 +49,7 @@ impl Told {
         match self {
             Told::Event(it) => it.channel().into(),
             Told::Cross(_) => Topic::Spreads,
+            Told::Best(_) => Topic::Screener,
         }
     }
 }
@@ -61,19 +64,22 @@ impl Message {
             Told::Event(Event::Quote(it)) => Key::Quote(it.instrument),
             Told::Event(Event::Trade(it)) => Key::Trade(it.instrument),
             Told::Cross(it) => Key::Cross(it.buy, it.sell),
+            Told::Best(it) => Key::Best(it.place),
         }
     }
 
     /// The message as it is sent; `make` is called once, however many want it.
     pub(super) fn item(&self, make: impl FnOnce(&Told) -> Bytes) -> Item {
-        let item = || Item::new(make(&self.told), Kind::Message(Some(self.ts_recv())));
+        let item = || Item::new(make(&self.told), Kind::Message(self.ts_recv()));
         self.item.get_or_init(item).clone()
     }
 
-    fn ts_recv(&self) -> Nanos {
+    /// Receipt of what is told at once; the best crosses wait until they are looked for.
+    fn ts_recv(&self) -> Option<Nanos> {
         match &self.told {
-            Told::Event(it) => it.ts_recv(),
-            Told::Cross(it) => it.ts_recv,
+            Told::Event(it) => Some(it.ts_recv()),
+            Told::Cross(it) => Some(it.ts_recv),
+            Told::Best(_) => None,
         }
     }
 }

@@ -9,7 +9,7 @@ mod trade_id;
 use std::{fmt, str::FromStr};
 
 pub use self::{
-    cross::{Cross, Episode},
+    cross::{Best, Cross, Episode},
     gap::{Gap, GapReason},
     trade_id::TradeId,
 };

@@ -2,7 +2,7 @@
 
 use super::{
     Counts, Out,
-    group::{Group, nanos},
+    group::{Begun, Group, nanos},
     rules::Rules,
 };
 use crate::market::Episode;
@@ -42,6 +42,7 @@ impl Group {
     fn begin(&mut self, pair: [usize; 2], now: i64) {
         let Some(peak) = self.cross(pair, now) else { return };
         let [buy, sell] = pair;
+        self.begun = Begun { day: day(now), episodes: self.begun_on(now) + 1 };
         let episode = Episode {
             buy: peak.buy,
             sell: peak.sell,
@@ -54,6 +55,11 @@ impl Group {
         self.open.push(Open { pair, episode });
         self.legs[buy].open |= 1 << sell;
         self.legs[sell].open |= 1 << buy;
+    }
+
+    /// How many began on the day of `now`.
+    pub(super) fn begun_on(&self, now: i64) -> u32 {
+        if self.begun.day == day(now) { self.begun.episodes } else { 0 }
     }
 
     fn keep(&mut self, at: usize, now: i64) {
@@ -105,4 +111,10 @@ impl Group {
             self.close(at, now, out);
         }
     }
+}
+
+/// Days since the epoch, UTC.
+fn day(now: i64) -> i64 {
+    const DAY: i64 = 86_400_000_000;
+    now.div_euclid(DAY)
 }

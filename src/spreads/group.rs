@@ -25,6 +25,15 @@ pub(super) struct Group {
     pub(super) watched: bool,
     /// Whether it is on the list of groups with open episodes.
     pub(super) listed_open: bool,
+    pub(super) begun: Begun,
+}
+
+/// Episodes that began on one day.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Begun {
+    /// Since the epoch, UTC.
+    pub(super) day: i64,
+    pub(super) episodes: u32,
 }
 
 /// The latest of one instrument, per unit of the asset itself. 56 bytes.
@@ -113,6 +122,7 @@ impl Group {
             suspects: Vec::new(),
             watched: false,
             listed_open: false,
+            begun: Begun::default(),
         }
     }
 

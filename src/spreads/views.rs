@@ -7,7 +7,7 @@ use super::{
     group::{Group, Slot, nanos},
     windows::Past,
 };
-use crate::market::{Cross, Episode, Exchange, Instrument, Market, Nanos, Quote};
+use crate::market::{Best, Cross, Episode, Exchange, Instrument, Market, Nanos, Quote};
 
 /// A symbol, and where it is quoted.
 #[derive(Clone, Debug)]
@@ -169,6 +169,32 @@ impl Spreads {
         best.sort_unstable_by(order);
         best.truncate(at_most);
         best
+    }
+
+    /// The cross of each symbol and market that earns most at present, of those that have one. It
+    /// looks at all pairs, as [`crosses`](Self::crosses) does.
+    #[must_use]
+    pub fn best(&self) -> Vec<Best> {
+        self.groups.iter().enumerate().filter_map(|(at, it)| self.best_of(at, it)).collect()
+    }
+
+    fn best_of(&self, place: usize, group: &Group) -> Option<Best> {
+        let pairs = group.pairs().filter(|&it| group.compares(it, self.oldest()));
+        let earns = |[buy, sell]: [usize; 2]| group.legs[buy].earns(&group.legs[sell]).1;
+        let [buy, sell] = pairs.filter(|&it| earns(it).is_finite()).max_by(|&a, &b| {
+            // Of two that earn the same the first remains.
+            earns(a).total_cmp(&earns(b)).then(std::cmp::Ordering::Greater)
+        })?;
+        let received = [buy, sell].map(|it| group.legs[it].at);
+        let cross = group.cross([buy, sell], self.now)?;
+        Some(Best {
+            place,
+            cross,
+            received: received.map(nanos),
+            leg_ages: received.map(|it| nanos(self.now - it).0),
+            expires: nanos(received[0].min(received[1]) - self.oldest()).0,
+            episodes: group.begun_on(self.now),
+        })
     }
 
     /// The episodes that are not over, each with the time of its latest update as its close.
