@@ -22,6 +22,7 @@ loom:
 readers: test
     target/debug/spread-aggregator demo --for 5s --dir target/tmp/demo
     tests/readers/read_all.py target/tmp/demo
+    tests/readers/spreads.sh
 
 # a WebSocket client in Python (it needs websockets)
 clients: test

@@ -29,7 +29,7 @@ struct Case {
     requests: &'static [&'static str],
 }
 
-const CASES: [Case; 3] = [
+const CASES: [Case; 4] = [
     Case {
         name: "BTC-USDT everywhere",
         requests: &[
@@ -42,6 +42,13 @@ const CASES: [Case; 3] = [
         requests: &[
             r#"{"op":"subscribe","channel":"quotes","exchanges":["okx"],"market":"spot"}"#,
             r#"{"op":"subscribe","channel":"trades","exchanges":["okx"],"market":"spot"}"#,
+        ],
+    },
+    Case {
+        name: "all there is",
+        requests: &[
+            r#"{"op":"subscribe","channel":"quotes"}"#,
+            r#"{"op":"subscribe","channel":"trades"}"#,
         ],
     },
     Case {

@@ -15,7 +15,12 @@ use std::{
 use parking_lot::Mutex;
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{self as library, exponential_buckets},
+    },
     registry::Registry,
 };
 
@@ -153,6 +158,7 @@ pub struct Metrics {
     last_message_age: Family<VenueLabels, Gauge<f64, std::sync::atomic::AtomicU64>>,
     health: Mutex<HashMap<Venue, Arc<VenueHealth>>>,
     queues: Mutex<BTreeSet<String>>,
+    journal: JournalMetrics,
     /// Instruments in the registry.
     pub instruments: Gauge,
     /// What serves clients.
@@ -251,7 +257,7 @@ pub struct SpreadMetrics {
 /// The metrics of the files of one table.
 #[derive(Clone, Debug)]
 pub struct FileMetrics {
-    /// Rows in files that are whole and in place.
+    /// Rows in files that are whole and in place. Those in journals are not counted.
     pub rows: Counter,
     /// Rows that could not be written.
     pub lost: Counter,
@@ -259,6 +265,15 @@ pub struct FileMetrics {
     pub files: Counter,
     /// Failures to write, sync or rename.
     pub errors: Counter,
+}
+
+/// The metrics of the journals.
+#[derive(Clone, Debug)]
+pub struct JournalMetrics {
+    /// Seconds it took to sync one.
+    pub flush: library::Histogram,
+    /// Bytes in all of them.
+    pub bytes: Gauge,
 }
 
 impl Default for Metrics {
@@ -293,6 +308,11 @@ impl Metrics {
             last_message_age: Family::default(),
             health: Mutex::default(),
             queues: Mutex::default(),
+            journal: JournalMetrics {
+                // From half a millisecond to 16 s.
+                flush: library::Histogram::new(exponential_buckets(0.000_5, 2.0, 16)),
+                bytes: Gauge::default(),
+            },
             instruments: Gauge::default(),
             live: LiveMetrics::default(),
             process: ProcessMetrics::default(),
@@ -326,6 +346,10 @@ impl Metrics {
         to.register("files_written", "Finished files", self.files_written.clone());
         let help = "Failures to write, sync or rename a file";
         to.register("write_errors", help, self.write_errors.clone());
+        let help = "Seconds it took to make what a journal has got survive a loss of power";
+        to.register("journal_flush_seconds", help, self.journal.flush.clone());
+        let help = "Bytes in journals, of rows that are in no finished file yet";
+        to.register("journal_bytes", help, self.journal.bytes.clone());
         to.register("instruments", "Instruments in the registry", self.instruments.clone());
         let help = "Time of receipt minus the exchange's own time";
         to.register("exchange_lag_seconds", help, self.exchange_lag.clone());
@@ -439,6 +463,12 @@ impl Metrics {
             files: self.files_written.get_or_create_owned(&labels),
             errors: self.write_errors.clone(),
         }
+    }
+
+    /// The handles of the journals.
+    #[must_use]
+    pub fn journal(&self) -> JournalMetrics {
+        self.journal.clone()
     }
 
     /// All of them in the Prometheus text format, version 0.0.4.

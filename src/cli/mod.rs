@@ -2,6 +2,7 @@
 
 mod decode;
 mod demo;
+mod recover;
 mod run;
 mod signals;
 mod simulate;
@@ -56,6 +57,8 @@ enum Command {
     Symbols(symbols::Options),
     /// Read raw frames, print normalised events: the tool for debugging a feed.
     Decode(decode::Options),
+    /// Turn journals left by a crash into Parquet files, which run does by itself at its start.
+    Recover(recover::Options),
     /// Serve the simulated exchanges, for load and fault tests.
     Simulate(simulate::Options),
 }
@@ -117,6 +120,7 @@ impl Cli {
             Command::Validate(it) => validate::run(&it),
             Command::Symbols(it) => symbols::run(&it),
             Command::Decode(it) => decode::run(&it),
+            Command::Recover(it) => recover::run(&it),
         };
         let (code, err) = match done {
             Ok(()) => return ExitCode::SUCCESS,

@@ -28,6 +28,10 @@ use crate::{
 const WRITERS_MAX: usize = 64;
 /// More connections to one venue than this are a slip of the pen.
 const THREADS_MAX: usize = 1000;
+/// Who can bear to lose more than this wants no journal.
+const JOURNAL_FLUSH_MAX: Duration = Duration::from_mins(1);
+/// A hundred years, which is to say for ever.
+const KEEP_DAYS_MAX: usize = 36_525;
 /// 8 GB of events.
 const CAPACITY_MAX: usize = 100_000_000;
 /// Two threads each: more than this are a slip of the pen.
@@ -107,12 +111,21 @@ impl Check {
             self.problem("storage.rotate_size", r#"must be "1MiB" or more"#);
         }
         self.within("storage.threads", it.threads, WRITERS_MAX);
+        if JOURNAL_FLUSH_MAX < it.journal_flush.0 {
+            let max = humantime::format_duration(JOURNAL_FLUSH_MAX);
+            self.problem("storage.journal_flush", format_args!("must not be longer than {max}"));
+        }
+        if let Some(days) = it.keep_days {
+            self.within("storage.keep_days", days, KEEP_DAYS_MAX);
+        }
         match it.compression.parse() {
             Ok(compression) => Some(store::Settings {
                 dir: it.dir.clone(),
+                journal_flush: it.journal_flush.0,
                 rotate: it.rotate.0,
                 rotate_size: it.rotate_size.0,
                 compression,
+                keep_days: it.keep_days.and_then(|it| u32::try_from(it.0).ok()),
             }),
             Err(err) => {
                 self.problem("storage.compression", err);

@@ -28,6 +28,7 @@ pub(super) struct Storage {
     pub(super) rotate_size: Size,
     pub(super) compression: String,
     pub(super) threads: Count,
+    pub(super) keep_days: Option<Count>,
 }
 
 impl Default for Storage {
@@ -39,6 +40,7 @@ impl Default for Storage {
             rotate_size: Size(256 << 20),
             compression: "zstd(1)".into(),
             threads: Count(1),
+            keep_days: None,
         }
     }
 }

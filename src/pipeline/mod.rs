@@ -2,8 +2,8 @@
 //!
 //! Sinks start first, then the venues, which read their lists and start their connections. Stopping
 //! runs the other way: connections end, and with them the only senders; so the queues end, and the
-//! writers drain them and close their files. The ledger ends when all who have a record to write
-//! have. All threads are named, scoped and joined.
+//! writers drain them. The ledger ends when all who have a record to write have, and then the sealer
+//! closes all files. All threads are named, scoped and joined.
 
 mod episode;
 mod live;
@@ -26,7 +26,7 @@ use self::{
     venue::{Clients, Collector},
 };
 use crate::{
-    channel::{Receiver, newest},
+    channel::{Receiver, Sender, Sent, newest},
     config::Plan,
     feed::{
         self,
@@ -38,11 +38,14 @@ use crate::{
     metrics::{Metrics, QueueMetrics},
     registry::Registry,
     stop::Stop,
-    store::{self, Dataset, RecordWriter, StoreError, Writer},
+    store::{self, Dataset, RecordWriter, Sealer, StoreError, Writer},
 };
 
 /// Records that wait to be written, of 200 bytes at most each: far more than an hour makes.
 const RECORDS_MAX: usize = 10_000;
+
+/// How long after a failure to recover what a crash has left it is tried again.
+const RECOVER_EVERY: Duration = Duration::from_mins(1);
 
 /// How often the state of the whole is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -158,6 +161,10 @@ fn run_all(
 ) -> Result<Summary, PipelineError> {
     let started = Instant::now();
     let dataset = Dataset::open(&plan.storage.dir)?;
+    if let Err(error) = dataset.collects_from(plan.venues.iter().map(|it| it.protocol.venue)) {
+        // A disk that is full now need not be so later.
+        log::warn!("{error}");
+    }
     let clients = plan.venues.iter().map(Clients::new).collect::<Result<Vec<_>, _>>()?;
     let registry = Registry::default();
     let conn_ids = AtomicU32::new(0);
@@ -169,19 +176,28 @@ fn run_all(
             (Lane { queue, metrics: metrics.queue(&format!("writer-{n}")) }, events)
         })
         .unzip();
+    let all_written = Stop::default();
     let counters: Vec<_> = lanes.iter().map(|it| it.metrics.clone()).collect();
     let engine = spreads::engine(plan);
 
     let (venues, written) = thread::scope(|scope| {
         // Whoever has records to write is handed a clone.
         let (records, to_record) = newest::<Record>(RECORDS_MAX);
-        let mut writers = Vec::new();
+        let all_written = &all_written;
+        let sealer = Sealer::new(&dataset, &plan.storage, metrics);
+        let body = move || store::run_sealer(sealer, all_written, feed::now);
+        let sealer = whole.spawn(scope, "sealer".to_owned(), body);
+        let body = || recover(&dataset, &plan.storage, metrics, stop);
+        let recovery = whole.spawn(scope, "recovery".to_owned(), body);
         let writer = RecordWriter::new(&dataset, &plan.storage, &whole.registry, metrics);
         let queue = metrics.queue("ledger");
         let body = move || store::run_records(&to_record, writer, &queue, feed::now);
-        writers.extend(whole.spawn(scope, "ledger".to_owned(), body));
+        let ledger = whole.spawn(scope, "ledger".to_owned(), body);
+        let mut writers = Vec::new();
         for (n, events) in queues.into_iter().enumerate() {
-            let writer = Writer::new(&dataset, n, &plan.storage, &whole.registry, metrics);
+            let (records, queue) = (records.clone(), metrics.queue("ledger"));
+            let writer = Writer::new(&dataset, n, &plan.storage, &whole.registry, metrics)
+                .declaring(move |gap| declare(Record::Gap(gap), &records, &queue));
             let (whole, write, queue) = (&whole, &write, &counters[n]);
             let body = move || write(&events, writer, queue);
             writers.extend(whole.spawn(scope, format!("writer-{n}"), body));
@@ -203,8 +219,13 @@ fn run_all(
             it.http.shutdown();
         }
         let venues: Vec<_> = venues.into_iter().filter_map(joined).collect();
-        let written = writers.into_iter().filter_map(joined).sum();
-        (venues, written)
+        // In this order: writers declare what they lose, and all leave journals to the sealer.
+        let writers: Vec<_> = writers.into_iter().filter_map(joined).collect();
+        let ledger = ledger.and_then(joined);
+        recovery.and_then(joined);
+        all_written.request();
+        let sealer = sealer.and_then(joined);
+        (venues, writers.into_iter().chain(ledger).chain(sealer).sum())
     });
 
     match whole.failure.first.into_inner() {
@@ -215,6 +236,30 @@ fn run_all(
             dropped: counters.iter().map(|it| it.dropped.get()).sum(),
             written,
         }),
+    }
+}
+
+/// Recovers what runs that have died left, until that has been done.
+fn recover(dataset: &Dataset, settings: &store::Settings, metrics: &Metrics, stop: &Stop) {
+    let now = feed::now();
+    while 0 < dataset.recover(settings, metrics, now, stop).failed {
+        if stop.wait(RECOVER_EVERY) {
+            break;
+        }
+    }
+}
+
+/// Sends a record to the ledger, and counts what has to make room for it.
+fn declare(record: Record, records: &Sender<Record>, queue: &QueueMetrics) {
+    match records.send(record, &mut Vec::new()) {
+        Sent::Queued => {}
+        Sent::Evicted(n) => {
+            queue.dropped.inc_by(n as u64);
+        }
+        // The ledger has failed and the program is about to stop.
+        Sent::Closed(_) => {
+            queue.dropped.inc();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Counts, Out,
-    group::{Begun, Group, nanos},
+    group::{Begun, Earned, Group, nanos},
     rules::Rules,
 };
 use crate::market::Episode;
@@ -17,11 +17,11 @@ pub(super) struct Open {
 }
 
 impl Group {
-    /// Opens, continues or closes the episode of `pair`, whose cross earns `net_bps` now.
+    /// Opens, continues or closes the episode of `pair`, whose cross is worth `earned` now.
     pub(super) fn follow(
         &mut self,
         pair: [usize; 2],
-        net_bps: f64,
+        earned: Earned,
         now: i64,
         rules: &Rules,
         counts: &mut Counts,
@@ -29,18 +29,18 @@ impl Group {
     ) {
         let found = self.open.iter().position(|it| it.pair == pair);
         match found {
-            Some(at) if rules.keeps(net_bps) => self.keep(at, now),
+            Some(at) if rules.keeps(earned.net_bps) => self.keep(at, earned, now),
             Some(at) => self.close(at, now, out),
-            None if rules.opens(net_bps) => {
+            None if rules.opens(earned.net_bps) => {
                 counts.episodes += 1;
-                self.begin(pair, now);
+                self.begin(pair, earned, now);
             }
             None => {}
         }
     }
 
-    fn begin(&mut self, pair: [usize; 2], now: i64) {
-        let Some(peak) = self.cross(pair, now) else { return };
+    fn begin(&mut self, pair: [usize; 2], earned: Earned, now: i64) {
+        let Some(peak) = self.cross(pair, earned, now) else { return };
         let [buy, sell] = pair;
         self.begun = Begun { day: day(now), episodes: self.begun_on(now) + 1 };
         let episode = Episode {
@@ -62,8 +62,8 @@ impl Group {
         if self.begun.day == day(now) { self.begun.episodes } else { 0 }
     }
 
-    fn keep(&mut self, at: usize, now: i64) {
-        let Some(cross) = self.cross(self.open[at].pair, now) else { return };
+    fn keep(&mut self, at: usize, earned: Earned, now: i64) {
+        let Some(cross) = self.cross(self.open[at].pair, earned, now) else { return };
         let episode = &mut self.open[at].episode;
         episode.close = nanos(now);
         episode.updates += 1;

@@ -36,7 +36,7 @@ pub(super) struct Begun {
     pub(super) episodes: u32,
 }
 
-/// The latest of one instrument, per unit of the asset itself. 56 bytes.
+/// The latest of one instrument, per unit of the asset itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leg {
     /// Infinite when there is none.
@@ -55,6 +55,16 @@ pub(super) struct Leg {
     pub(super) held: u16,
     /// The slots that are known to be the same asset.
     pub(super) trusted: u16,
+}
+
+/// A quote reads one of each exchange: they are to fit into few cache lines.
+const _: () = assert!(size_of::<Leg>() == 48);
+
+/// What a cross earns, in basis points.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Earned {
+    pub(super) gross_bps: f64,
+    pub(super) net_bps: f64,
 }
 
 /// One instrument.
@@ -103,11 +113,11 @@ impl Leg {
         0.0 < self.bid
     }
 
-    /// Gross and net, in basis points, of buying here and selling at `there`. A side that is not
-    /// there makes a total loss, or not a number: neither is above anything.
-    pub(super) fn earns(&self, there: &Leg) -> (f64, f64) {
-        let gross = (there.bid - self.ask) / self.ask * 10_000.0;
-        (gross, gross - self.fee_bps - there.fee_bps)
+    /// What buying here and selling at `there` earns. A side that is not there makes a total loss,
+    /// or not a number: neither is above anything.
+    pub(super) fn earns(&self, there: &Leg) -> Earned {
+        let gross_bps = (there.bid - self.ask) / self.ask * 10_000.0;
+        Earned { gross_bps, net_bps: gross_bps - self.fee_bps - there.fee_bps }
     }
 }
 
@@ -194,17 +204,16 @@ impl Group {
                 continue;
             }
             let is_open = here.open & bit != 0;
-            let (_, buying) = here.earns(&leg);
-            let (_, selling) = leg.earns(&here);
-            if is_open || rules.opens(buying) {
+            let (buying, selling) = (here.earns(&leg), leg.earns(&here));
+            if is_open || rules.opens(buying.net_bps) {
                 self.follow([at, there], buying, now, rules, counts, out);
             }
-            if is_open || rules.opens(selling) {
+            if is_open || rules.opens(selling.net_bps) {
                 self.follow([there, at], selling, now, rules, counts, out);
             }
             if shown {
-                out.crosses.extend(self.cross([at, there], now));
-                out.crosses.extend(self.cross([there, at], now));
+                out.crosses.extend(self.cross([at, there], buying, now));
+                out.crosses.extend(self.cross([there, at], selling, now));
             }
         }
     }
@@ -231,23 +240,27 @@ impl Group {
     }
 
     /// Buying at the first slot and selling at the second; `None` when a side is missing.
-    pub(super) fn cross(&self, [buy, sell]: [usize; 2], now: i64) -> Option<Cross> {
+    pub(super) fn cross(&self, [buy, sell]: [usize; 2], earned: Earned, now: i64) -> Option<Cross> {
         let (from, to) = (&self.legs[buy], &self.legs[sell]);
         if !(from.has_ask() && to.has_bid()) {
             return None;
         }
-        let (gross_bps, net_bps) = from.earns(to);
         let (bought, sold) = (&self.slots[buy], &self.slots[sell]);
+        let ask = bought.latest.as_ref()?.ask?;
+        let mut bid = sold.latest.as_ref()?.bid?;
         // In units of what is bought, which are those of what is sold but for multiples.
-        let ratio = bought.multiple / sold.multiple;
-        let bid = sold.latest?.bid?;
+        #[expect(clippy::float_cmp, reason = "powers of ten from the same function")]
+        if bought.multiple != sold.multiple {
+            let ratio = bought.multiple / sold.multiple;
+            bid = Level { price: bid.price * ratio, size: bid.size / ratio };
+        }
         Some(Cross {
             buy: bought.id,
             sell: sold.id,
-            ask: bought.latest?.ask?,
-            bid: Level { price: bid.price * ratio, size: bid.size / ratio },
-            gross_bps,
-            net_bps,
+            ask,
+            bid,
+            gross_bps: earned.gross_bps,
+            net_bps: earned.net_bps,
             leg_age: now.saturating_sub(from.at.min(to.at)).saturating_mul(1_000),
             ts_recv: nanos(from.at.max(to.at)),
         })

@@ -31,6 +31,12 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// How often the engine is told the time, in nanoseconds.
 const TICK: i64 = 100_000_000;
 
+/// Episodes that are sent to the ledger at once when all end.
+const RECORDS_MAX: usize = 1_000;
+
+/// For how many milliseconds in all the ledger is waited for then: a stop is not to take long.
+const FINISH_PATIENCE: u32 = 2_000;
+
 /// A queue, and what is counted of it.
 #[derive(Clone, Debug)]
 pub struct Outlet<T> {
@@ -176,7 +182,15 @@ impl<'a> Thread<'a> {
         let (counts, open) = (state.counts(), state.open_count());
         drop(state);
         self.publish(counts, open);
-        self.send();
+        let mut patience = FINISH_PATIENCE;
+        for (n, episode) in self.out.episodes.drain(..).enumerate() {
+            // All that were open at once may be more than the ledger has room for.
+            while n % RECORDS_MAX == 0 && !self.ends.records.queue.is_empty() && 0 < patience {
+                thread::park_timeout(Duration::from_millis(1));
+                patience -= 1;
+            }
+            self.ends.records.send(Record::Episode(episode), &mut self.records);
+        }
     }
 
     fn send(&mut self) {

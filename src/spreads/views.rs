@@ -153,10 +153,10 @@ impl Spreads {
         for group in &self.groups {
             for pair in group.pairs().filter(|&it| group.compares(it, self.oldest())) {
                 let [buy, sell] = pair;
-                let (_, net_bps) = group.legs[buy].earns(&group.legs[sell]);
+                let earned = group.legs[buy].earns(&group.legs[sell]);
                 let instrument = |it: usize| -> &Instrument { &group.slots[it].instrument };
-                if floor < net_bps && wanted(instrument(buy), instrument(sell)) {
-                    best.extend(group.cross(pair, self.now));
+                if floor < earned.net_bps && wanted(instrument(buy), instrument(sell)) {
+                    best.extend(group.cross(pair, earned, self.now));
                 }
             }
             // Now and then, since to sort for each would cost more than to collect twice as many.
@@ -180,13 +180,14 @@ impl Spreads {
 
     fn best_of(&self, place: usize, group: &Group) -> Option<Best> {
         let pairs = group.pairs().filter(|&it| group.compares(it, self.oldest()));
-        let earns = |[buy, sell]: [usize; 2]| group.legs[buy].earns(&group.legs[sell]).1;
-        let [buy, sell] = pairs.filter(|&it| earns(it).is_finite()).max_by(|&a, &b| {
-            // Of two that earn the same the first remains.
-            earns(a).total_cmp(&earns(b)).then(std::cmp::Ordering::Greater)
-        })?;
+        let earned = pairs.map(|it| (it, group.legs[it[0]].earns(&group.legs[it[1]])));
+        let ([buy, sell], earned) =
+            earned.filter(|(_, it)| it.net_bps.is_finite()).max_by(|(_, a), (_, b)| {
+                // Of two that earn the same the first remains.
+                a.net_bps.total_cmp(&b.net_bps).then(std::cmp::Ordering::Greater)
+            })?;
         let received = [buy, sell].map(|it| group.legs[it].at);
-        let cross = group.cross([buy, sell], self.now)?;
+        let cross = group.cross([buy, sell], earned, self.now)?;
         Some(Best {
             place,
             cross,

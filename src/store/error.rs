@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
+
+use super::journal::Flaw;
 
 /// Something that could not be done to a file or folder of the dataset.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,12 @@ pub(super) enum Cause {
     Io(#[from] io::Error),
     #[error(transparent)]
     Parquet(#[from] ParquetError),
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+    #[error(transparent)]
+    Journal(#[from] Flaw),
+    #[error("{0} files wait for the disk already")]
+    Waiting(usize),
     #[error("{counted} rows were put in, its footer says {footer}")]
     Rows { counted: u64, footer: i64 },
 }

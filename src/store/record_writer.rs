@@ -1,9 +1,9 @@
-//! Records to files: the loss ledger and the spreads.
+//! Records to journals: the loss ledger and the spreads.
 
 use super::{
-    Settings,
+    Settings, Totals,
     dataset::Dataset,
-    lane::{Lane, Target, Totals},
+    lane::{Lane, Target},
     records,
     table::Table,
 };
@@ -13,22 +13,22 @@ use crate::{
     registry::Registry,
 };
 
-/// Writes records to the files of a [`Dataset`]: gaps to [`Table::Gaps`], episodes to
+/// Records that wait while the disk refuses. When there are as many, no more are asked for.
+const PENDING_MAX: usize = 1_024;
+
+/// Writes records to the journals of a [`Dataset`]: gaps to [`Table::Gaps`], episodes to
 /// [`Table::Spreads`], each under the UTC day of its end.
 ///
 /// It keeps the same promises as [`Writer`](super::Writer).
 pub struct RecordWriter<'a> {
     registry: &'a Registry,
-    gaps: Lane,
-    spreads: Lane,
+    gaps: (Vec<Gap>, Lane),
+    spreads: (Vec<Episode>, Lane),
     target: Target<'a>,
 }
 
 impl<'a> RecordWriter<'a> {
-    /// A writer without files.
-    ///
-    /// # Panics
-    /// When zstd has no such level as `settings` say.
+    /// A writer without journals.
     #[must_use]
     pub fn new(
         dataset: &'a Dataset,
@@ -38,49 +38,75 @@ impl<'a> RecordWriter<'a> {
     ) -> Self {
         Self {
             registry,
-            gaps: Lane::new(Table::Gaps, None, metrics),
-            spreads: Lane::new(Table::Spreads, None, metrics),
+            gaps: (Vec::new(), Lane::new(Table::Gaps, None, metrics)),
+            spreads: (Vec::new(), Lane::new(Table::Spreads, None, metrics)),
             target: Target::new(dataset, "0".to_owned(), settings),
         }
     }
 
+    /// How many more records it has room for.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        PENDING_MAX.saturating_sub(self.gaps.0.len() + self.spreads.0.len())
+    }
+
     /// Takes all `records`.
+    pub fn append(&mut self, records: &mut Vec<Record>) {
+        for record in records.drain(..) {
+            match record {
+                Record::Gap(it) => self.gaps.0.push(it),
+                Record::Episode(it) => self.spreads.0.push(it),
+            }
+        }
+    }
+
+    /// Writes what has been taken, and completes the journals that are old or large enough, and
+    /// those of a day that is over.
     ///
     /// # Panics
     /// When an instrument is not in the registry.
-    pub fn append(&mut self, records: &mut Vec<Record>, now: Nanos) {
-        let (mut gaps, mut episodes) = (Vec::new(), Vec::new());
-        for record in records.drain(..) {
-            match record {
-                Record::Gap(it) => gaps.push(it),
-                Record::Episode(it) => episodes.push(it),
-            }
-        }
-        let (registry, target) = (self.registry, &mut self.target);
-        for (day, gaps) in days(&gaps, |it: &Gap| it.to) {
-            let batch = records::gaps(gaps, registry);
-            self.gaps.write(day, &batch, times(gaps, |it| it.to), now, target);
-        }
-        for (day, episodes) in days(&episodes, |it: &Episode| it.close) {
-            let batch = records::episodes(episodes, registry);
-            self.spreads.write(day, &batch, times(episodes, |it| it.close), now, target);
-        }
-    }
-
-    /// Closes the files that are old or large enough, and those of a day that is over.
     pub fn tick(&mut self, now: Nanos) {
-        for lane in [&mut self.gaps, &mut self.spreads] {
-            lane.close_due(now, &mut self.target);
+        for lane in [&mut self.gaps.1, &mut self.spreads.1] {
+            lane.retry(now, &mut self.target);
+        }
+        self.write(now, false);
+        for lane in [&mut self.gaps.1, &mut self.spreads.1] {
+            lane.rotate(now, &mut self.target);
         }
     }
 
-    /// Closes all files.
+    /// Writes what has been taken and completes all journals.
+    ///
+    /// # Panics
+    /// As [`tick`](Self::tick).
     #[must_use = "it says what was lost"]
     pub fn finish(mut self, now: Nanos) -> Totals {
-        for lane in [&mut self.gaps, &mut self.spreads] {
-            lane.close_all(now, &mut self.target);
+        self.write(now, true);
+        for lane in [&mut self.gaps.1, &mut self.spreads.1] {
+            lane.finish(now, &mut self.target);
         }
         self.target.totals
+    }
+
+    /// While the disk refuses, records wait here and not in batches, unless it `is_urgent`.
+    fn write(&mut self, now: Nanos, is_urgent: bool) {
+        let Self { registry, gaps: (gaps, gaps_lane), spreads: (episodes, lane), target } = self;
+        if is_urgent || !gaps_lane.is_in_trouble() {
+            gaps.sort_by_key(|it| it.to.day());
+            for (day, gaps) in days(gaps, |it: &Gap| it.to) {
+                let batch = records::gaps(gaps, registry);
+                gaps_lane.write(day, batch, times(gaps, |it| it.to), now, target);
+            }
+            gaps.clear();
+        }
+        if is_urgent || !lane.is_in_trouble() {
+            episodes.sort_by_key(|it| it.close.day());
+            for (day, episodes) in days(episodes, |it: &Episode| it.close) {
+                let batch = records::episodes(episodes, registry);
+                lane.write(day, batch, times(episodes, |it| it.close), now, target);
+            }
+            episodes.clear();
+        }
     }
 }
 

@@ -44,10 +44,20 @@ impl Table {
         }
     }
 
+    /// The channel whose events it holds; `None` if it holds records.
+    #[must_use]
+    pub const fn channel(self) -> Option<Channel> {
+        match self {
+            Table::Quotes => Some(Channel::Quotes),
+            Table::Trades => Some(Channel::Trades),
+            Table::Spreads | Table::Gaps => None,
+        }
+    }
+
     /// Whether there is a folder `exchange=` below that of the date.
     #[must_use]
     pub const fn is_by_exchange(self) -> bool {
-        matches!(self, Table::Quotes | Table::Trades)
+        self.channel().is_some()
     }
 }
 

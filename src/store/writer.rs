@@ -1,27 +1,31 @@
-//! Events to files: which file an event goes to.
+//! Events to journals: which one an event goes to, and when.
 
 use std::sync::Arc;
 
 use super::{
-    Settings,
+    Settings, Totals,
     batch::{BATCH_ROWS, Columns},
     dataset::Dataset,
-    lane::{Lane, Target, Totals},
+    lane::{Lane, Target},
+    nanos,
 };
 use crate::{
-    market::{Channel, Event, Exchange, Instrument, InstrumentId, Nanos},
+    market::{Channel, Event, Exchange, Gap, Instrument, InstrumentId, Nanos},
     metrics::Metrics,
     registry::Registry,
 };
 
-/// Writes events to the files of a [`Dataset`].
+/// Writes events to the journals of a [`Dataset`], of which a [`Sealer`](super::Sealer) makes files.
 ///
-/// It is told the time, and it never waits: what the disk refuses is counted and declared lost.
+/// It is told the time, and it never waits: what the disk refuses is kept for a while, then counted
+/// and declared lost.
 pub struct Writer<'a> {
     instruments: Instruments<'a>,
     /// By [`stream`].
     streams: Vec<Stream>,
     target: Target<'a>,
+    /// How long rows may wait for company.
+    wait: i64,
 }
 
 /// The instruments met so far: the registry is asked once for each.
@@ -30,19 +34,18 @@ struct Instruments<'a> {
     met: Vec<Option<Arc<Instrument>>>,
 }
 
-/// One channel of one exchange: the rows that are in no file yet, and the files.
+/// One channel of one exchange: the rows that are in no journal yet, and the journals.
 struct Stream {
     columns: Columns,
     /// The UTC day of all rows in `columns`.
     day: i32,
+    /// When the first of them came.
+    since: Nanos,
     lane: Lane,
 }
 
 impl<'a> Writer<'a> {
-    /// A writer without files. `index` tells the writers of one run apart.
-    ///
-    /// # Panics
-    /// When zstd has no such level as `settings` say.
+    /// A writer without journals. `index` tells the writers of one run apart.
     #[must_use]
     pub fn new(
         dataset: &'a Dataset,
@@ -55,6 +58,7 @@ impl<'a> Writer<'a> {
             Channel::ALL.map(|channel| Stream {
                 columns: Columns::new(channel, exchange),
                 day: 0,
+                since: Nanos(0),
                 lane: Lane::new(channel.into(), Some(exchange), metrics),
             })
         });
@@ -62,10 +66,19 @@ impl<'a> Writer<'a> {
             instruments: Instruments { registry, met: Vec::new() },
             streams: streams.collect(),
             target: Target::new(dataset, index.to_string(), settings),
+            // The other half is for a disk that is slow to take them.
+            wait: nanos(settings.journal_flush) / 2,
         }
     }
 
-    /// Takes all `events`, each to the file of its channel, exchange and UTC day of `ts_recv`.
+    /// Has the rows that are given up declared to `declare`.
+    #[must_use]
+    pub fn declaring(mut self, declare: impl Fn(Gap) + Send + 'a) -> Self {
+        self.target.declare_to(declare);
+        self
+    }
+
+    /// Takes all `events`, each to the journal of its channel, exchange and UTC day of `ts_recv`.
     ///
     /// # Panics
     /// When an instrument is not in the registry.
@@ -77,22 +90,29 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Closes the files that are old or large enough, and those of a day that is over.
+    /// Writes what has waited for half of `journal_flush`, and completes the journals that are old
+    /// or large enough, and those of a day that is over.
     pub fn tick(&mut self, now: Nanos) {
-        for stream in &mut self.streams {
-            if stream.lane.is_due(now, &self.target) {
-                stream.write(now, &mut self.target);
-                stream.lane.close_due(now, &mut self.target);
+        let Self { streams, target, wait, .. } = self;
+        for stream in streams {
+            stream.lane.retry(now, target);
+            // While the disk refuses, batches had better be large.
+            if *wait <= (now.0 - stream.since.0).abs() && !stream.lane.is_in_trouble() {
+                stream.write(now, target);
+            }
+            if stream.lane.is_due(now, target) {
+                stream.write(now, target);
+                stream.lane.rotate(now, target);
             }
         }
     }
 
-    /// Closes all files.
+    /// Writes what there is and completes all journals.
     #[must_use = "it says what was lost"]
     pub fn finish(mut self, now: Nanos) -> Totals {
         for stream in &mut self.streams {
             stream.write(now, &mut self.target);
-            stream.lane.close_all(now, &mut self.target);
+            stream.lane.finish(now, &mut self.target);
         }
         self.target.totals
     }
@@ -130,8 +150,8 @@ impl Stream {
             self.write(now, target);
             self.day = day;
         }
-        if !self.lane.open(day, now, target) {
-            return self.lane.lose(1, target);
+        if self.columns.len() == 0 {
+            self.since = now;
         }
         self.columns.push(event, instrument);
         if self.columns.len() == BATCH_ROWS {
@@ -141,7 +161,7 @@ impl Stream {
 
     fn write(&mut self, now: Nanos, target: &mut Target<'_>) {
         if let Some((batch, times)) = self.columns.take() {
-            self.lane.write(self.day, &batch, times, now, target);
+            self.lane.write(self.day, batch, times, now, target);
         }
     }
 }

@@ -114,8 +114,7 @@ fn promise_3_a_hundred_reconnects_leave_nothing_behind() {
         let _closing = RequestOnDrop(&closing_time);
         scope.spawn(|| simulator.serve(&closing_time));
         let config = dir.path().join("config.toml");
-        // Open files hold rows in memory: with these they are never large.
-        let text = world::config(&simulator, &venues, dir.path(), "rotate = \"500ms\"", "");
+        let text = world::config(&simulator, &venues, dir.path(), "", "");
         fs::write(&config, text).unwrap();
         let collector = Process::start(&["run", "-c", config.to_str().unwrap()]);
         let sent = |of: fn(&Sent) -> u64| -> u64 {

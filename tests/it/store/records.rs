@@ -9,7 +9,7 @@ use spread_aggregator::{
     market::{
         Cross, Episode, Exchange, Gap, GapReason, InstrumentId, Level, Market, Nanos, Record, Venue,
     },
-    store::{self, RecordWriter, Table, schema},
+    store::{self, RecordWriter, Sealer, Table, Totals, schema},
 };
 
 use super::{Fixture, later};
@@ -18,7 +18,7 @@ use crate::support::{
     rows::files,
 };
 
-fn gap(to: Nanos) -> Record {
+pub(super) fn gap(to: Nanos) -> Record {
     Record::Gap(Gap {
         from: NOON,
         to,
@@ -73,8 +73,10 @@ fn a_record_goes_to_its_table_under_the_day_of_its_end() {
     let dataset = fixture.dataset();
     let mut writer =
         RecordWriter::new(&dataset, &fixture.settings, &fixture.registry, &fixture.metrics);
-    writer.append(&mut records(), later(3));
-    let totals = writer.finish(later(3));
+    writer.append(&mut records());
+    writer.tick(later(3));
+    let sealer = Sealer::new(&dataset, &fixture.settings, &fixture.metrics);
+    let totals = [writer.finish(later(3)), sealer.finish(&|| later(3))].into_iter().sum::<Totals>();
     assert_eq!((totals.records, totals.files, totals.rows_lost), (6, 4, 0));
     for table in [Table::Gaps, Table::Spreads] {
         for (date, rows) in [("2026-11-23", 2), ("2026-11-24", 1)] {
@@ -102,5 +104,7 @@ fn a_thread_writes_all_records_when_the_senders_are_gone() {
     drop(tx);
     let queue = fixture.metrics.queue("ledger");
     let totals = store::run_records(&rx, writer, &queue, || later(3));
-    assert_eq!((totals.records, totals.rows_lost, queue.depth.get()), (6, 0, 0));
+    assert_eq!((totals, queue.depth.get()), (Totals::default(), 0));
+    let sealer = Sealer::new(&dataset, &fixture.settings, &fixture.metrics);
+    assert_eq!(sealer.finish(&|| later(3)).records, 6);
 }

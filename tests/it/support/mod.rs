@@ -4,5 +4,6 @@ pub(crate) mod child;
 pub(crate) mod events;
 pub(crate) mod log;
 pub(crate) mod rows;
+pub(crate) mod shim;
 pub(crate) mod tls;
 pub(crate) mod world;
