@@ -34,6 +34,13 @@ clients: test
 clients: test
     tests/clients/live.py target/debug/spread-aggregator
 
+# the dashboard in a browser (it needs chromium, node and npm)
+browser: test
+    mkdir -p target/browser
+    cp tests/browser/package.json tests/browser/package-lock.json target/browser
+    cd target/browser && npm ci --no-audit --no-fund
+    node --test tests/browser/page.test.mjs
+
 # measurements
 bench:
     cargo bench

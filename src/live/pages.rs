@@ -52,9 +52,9 @@ mod tests {
                 continue;
             }
             let text = std::str::from_utf8(content).expect("UTF-8");
-            for quoted in text.split(['"', '`']).filter(|it| it.ends_with(".js")) {
-                let name = quoted.trim_start_matches("./").trim_start_matches("assets/");
-                assert!(page(&format!("/assets/{name}")).is_some(), "{quoted}");
+            for stem in text.split(['"', '`']).filter_map(|it| it.strip_suffix(".js")) {
+                let name = stem.trim_start_matches("./").trim_start_matches("assets/");
+                assert!(page(&format!("/assets/{name}.js")).is_some(), "{name}");
                 loaded += 1;
             }
         }

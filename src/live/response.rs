@@ -59,7 +59,7 @@ impl Response {
     }
 
     /// The same, as a success.
-    pub(super) fn as_ok(self) -> Self {
+    pub(super) fn into_success(self) -> Self {
         Self { status: 200, ..self }
     }
 

@@ -40,7 +40,7 @@ fn respond(head: &Head, guard: &Guard<'_>, shared: &Shared<'_>) -> Result<Respon
     match head.path.as_str() {
         "/healthz" => Ok(healthz::page(shared)),
         // A browser tells each 503 as an error of the page.
-        "/api/v1/health" => Ok(healthz::page(shared).as_ok()),
+        "/api/v1/health" => Ok(healthz::page(shared).into_success()),
         "/metrics" => Ok(metrics(shared)),
         "/api/v1/instruments" => api::instruments(head, shared),
         "/api/v1/quotes" => api::quotes(head, shared),

@@ -7,7 +7,7 @@ use std::{
 
 use foldhash::fast::RandomState;
 
-use crate::market::{Best, InstrumentId, Nanos};
+use crate::market::{Best, InstrumentId, Level, Nanos};
 
 /// How often the engine is asked: nobody reads faster, and each time takes its lock for a
 /// millisecond.
@@ -22,9 +22,11 @@ pub(super) struct Screener {
 }
 
 /// Two of one key say the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Key {
     legs: [InstrumentId; 2],
+    /// A frame may hold several quotes of an instrument.
+    levels: [Level; 2],
     received: [Nanos; 2],
     episodes: u32,
 }
@@ -42,7 +44,8 @@ impl Screener {
     /// Whether it is not what was told last; it is what was told from now on.
     pub(super) fn is_new(&mut self, best: &Best) -> bool {
         let Best { cross, received, episodes, .. } = *best;
-        let key = Key { legs: [cross.buy, cross.sell], received, episodes };
+        let (legs, levels) = ([cross.buy, cross.sell], [cross.ask, cross.bid]);
+        let key = Key { legs, levels, received, episodes };
         self.told.insert(best.place, key) != Some(key)
     }
 
@@ -55,7 +58,7 @@ impl Screener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::{Cross, Level};
+    use crate::market::Cross;
 
     fn best(place: usize, received: i64) -> Best {
         let level = Level { price: 1.0, size: 1.0 };

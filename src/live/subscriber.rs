@@ -70,15 +70,16 @@ impl Message {
 
     /// The message as it is sent; `make` is called once, however many want it.
     pub(super) fn item(&self, make: impl FnOnce(&Told) -> Bytes) -> Item {
-        let item = || Item::new(make(&self.told), Kind::Message(Some(self.ts_recv())));
+        let item = || Item::new(make(&self.told), Kind::Message(self.ts_recv()));
         self.item.get_or_init(item).clone()
     }
 
-    fn ts_recv(&self) -> Nanos {
+    /// Receipt of what is told at once; the best crosses wait until they are looked for.
+    fn ts_recv(&self) -> Option<Nanos> {
         match &self.told {
-            Told::Event(it) => it.ts_recv(),
-            Told::Cross(it) => it.ts_recv,
-            Told::Best(it) => it.cross.ts_recv,
+            Told::Event(it) => Some(it.ts_recv()),
+            Told::Cross(it) => Some(it.ts_recv),
+            Told::Best(_) => None,
         }
     }
 }

@@ -60,6 +60,13 @@ function listen() {
 const texts = (selector) => page.locator(selector).allTextContents();
 const until = (what, of) => page.waitForFunction(what, of, { timeout: DEADLINE_MS });
 
+/** All exchanges deliver, and how much is known. */
+async function settled() {
+  await until(() => document.querySelector("#lag").textContent === "" && !document.querySelector("#health.old"));
+  await until(() => document.querySelectorAll("#venues .delivering").length === 16);
+  await until(() => [...document.querySelectorAll("#venues span")].every((it) => / [0-9]/.test(it.textContent)));
+}
+
 async function picture(name) {
   const path = join(PICTURES, `${name}.png`);
   await page.screenshot({ path });
@@ -132,7 +139,7 @@ test("the light theme is chosen and kept", async () => {
   await page.reload();
   assert.equal(await page.locator("html").getAttribute("data-theme"), "light");
   await until(() => document.querySelectorAll("#table .space .row.pays").length);
-  await until(() => document.querySelectorAll("#venues .delivering").length === 16);
+  await settled();
   await picture("laptop-light");
   await page.locator("#theme").click();
 });
@@ -154,6 +161,12 @@ test("keys open a symbol, and its charts grow", async () => {
   const more = ([id, [, count]]) => count + 5 < document.querySelector(id).data.reduce((sum, it) => sum + it.x.length, 0);
   await until(more, ["#prices", before[0]]);
   await until(more, ["#cross", before[1]]);
+  // What is drawn grows too.
+  const end = (id) => page.evaluate((id) => Date.parse(document.querySelector(id)._fullLayout.xaxis.range[1]), id);
+  for (const id of ["#prices", "#cross"]) {
+    const drawn = [id, await end(id)];
+    await until(([id, end]) => end + 2_000 < Date.parse(document.querySelector(id)._fullLayout.xaxis.range[1]), drawn);
+  }
   await until(() => 5 <= (document.querySelector("#cross").data ?? []).length);
   assert.equal(await page.locator("#quotes tbody tr").count(), 8);
   await page.locator("#prices").hover();
@@ -170,13 +183,14 @@ test("it connects again by itself when the server comes back", async () => {
   await page.locator("#text").fill("");
   await page.locator("#market").selectOption("");
   await served.stop();
+  await until(() => document.querySelector("#health.old"));
   await until(() => /reconnecting/.test(document.querySelector("#link").textContent));
   nothingBut(/ERR_CONNECTION|WebSocket connection to/);
   served = await demo(port, ...SIZE);
   await until(() => document.querySelector("#link").textContent === "live");
   nothingBut(/ERR_CONNECTION|WebSocket connection to/);
   await until(() => document.querySelectorAll("#table .space .row.pays").length);
-  await until(() => document.querySelectorAll("#venues .delivering").length === 16);
+  await settled();
   nothingWentWrong();
 });
 
@@ -188,6 +202,7 @@ function nothingBut(expected) {
 
 test("a phone shows it without scrolling sideways", async () => {
   await page.setViewportSize(PHONE);
+  await settled();
   await until(() => document.documentElement.scrollWidth <= innerWidth);
   const table = await page.locator("#table").evaluate((it) => [it.scrollWidth, it.clientWidth]);
   assert.ok(table[0] <= table[1], `${table}`);

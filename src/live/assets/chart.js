@@ -27,6 +27,7 @@ export class Chart {
   #next = 0;
   #held = false;
   #zoom = 0;
+  #draws = 0;
 
   /**
    * @param root the element to fill
@@ -48,6 +49,7 @@ export class Chart {
     try {
       const plotly = await load();
       const start = performance.now();
+      this.#draws += 1;
       await plotly.react(this.root, lines.map(trace), this.#layout(bands), CONFIG);
       const end = performance.now();
       this.#next = end + Math.max(EVERY_MS, SHARE * (end - start));
@@ -80,6 +82,8 @@ export class Chart {
     const axis = { gridcolor: color("--line"), zerolinecolor: color("--line"), tickfont: { size: 11 } };
     return {
       uirevision: "kept",
+      // The arrays are the same ones, with more in them.
+      datarevision: this.#draws,
       xaxis: { ...axis, type: "date", hoverformat: "%H:%M:%S", uirevision: this.#zoom },
       yaxis: { ...axis, title: { text: this.unit, font: { size: 11 } }, exponentformat: "none", uirevision: this.#zoom },
       shapes: bands.map((it) => ({
@@ -94,6 +98,8 @@ export class Chart {
       })),
       margin: { l: 76, r: 12, t: 8, b: 28 },
       hovermode: "x unified",
+      // Points of the past are far apart: the nearest is meant, wherever it is.
+      hoverdistance: -1,
       hoverlabel: { bgcolor: color("--panel"), bordercolor: color("--line"), font: { color: color("--text") } },
       legend: { orientation: "h", y: 1.02, yanchor: "bottom", font: { size: 11 } },
       paper_bgcolor: "rgba(0,0,0,0)",

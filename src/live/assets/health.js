@@ -32,6 +32,7 @@ export class Health {
    */
   constructor(root, note) {
     this.totals = root.querySelector("#totals");
+    this.root = root;
     this.venues = root.querySelector("#venues");
     this.quarantine = root.querySelector("#quarantine");
     this.note = note;
@@ -46,8 +47,10 @@ export class Health {
       this.#showTotals(health, rate);
       this.#showVenues(health.exchanges, rate);
       this.#showQuarantine(quarantined);
+      this.root.classList.remove("old");
       this.note("");
     } catch (error) {
+      this.root.classList.add("old");
       this.note(`health: ${error.message}`);
     }
     setTimeout(() => this.#turn(), EVERY_MS);

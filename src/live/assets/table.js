@@ -4,8 +4,6 @@ import { COLUMNS } from "./screener.js";
 import * as format from "./format.js";
 import { element, put } from "./format.js";
 
-/** As in the style sheet. */
-const ROW_PX = 28;
 /** Rows move at most so often, or nobody could point at one; their numbers change more often. */
 const SORT_EVERY_MS = 1_000;
 const SPARE_ROWS = 4;
@@ -16,6 +14,8 @@ export class Table {
   #order = { column: "net", falling: true };
   #sorted = -Infinity;
   #chosen = null;
+  /** All rows are as high as the head. */
+  #rowPx = 28;
 
   /**
    * @param root the element to fill
@@ -36,7 +36,7 @@ export class Table {
       const row = target.closest(".row");
       if (row) this.open(row.dataset.key);
     });
-    new ResizeObserver(() => this.paint()).observe(root);
+    new ResizeObserver(() => this.#resize()).observe(root);
   }
 
   /** Orders again and paints, at once: somebody has asked for something else. */
@@ -56,13 +56,18 @@ export class Table {
     return this.#rows.length;
   }
 
+  #resize() {
+    this.#rowPx = this.head.offsetHeight || this.#rowPx;
+    this.paint();
+  }
+
   paint() {
     const now = performance.now();
     const { scrollTop, clientHeight } = this.root;
     if (clientHeight === 0) return;
-    const first = Math.max(0, Math.floor(scrollTop / ROW_PX) - SPARE_ROWS);
-    const shown = Math.ceil(clientHeight / ROW_PX) + 2 * SPARE_ROWS;
-    const height = `${this.#rows.length * ROW_PX}px`;
+    const first = Math.max(0, Math.floor(scrollTop / this.#rowPx) - SPARE_ROWS);
+    const shown = Math.ceil(clientHeight / this.#rowPx) + 2 * SPARE_ROWS;
+    const height = `${this.#rows.length * this.#rowPx}px`;
     if (this.space.style.height !== height) this.space.style.height = height;
     this.root.setAttribute("aria-rowcount", this.#rows.length + 1);
     while (this.#pool.length < shown) this.#pool.push(this.#makeRow());
@@ -74,7 +79,7 @@ export class Table {
   }
 
   #fill(node, row, at, now) {
-    const top = `translateY(${at * ROW_PX}px)`;
+    const top = `translateY(${at * this.#rowPx}px)`;
     if (node.style.transform !== top) node.style.transform = top;
     node.dataset.key = row.key;
     node.setAttribute("aria-rowindex", at + 2);
@@ -129,7 +134,7 @@ export class Table {
 
   #key(event) {
     if (event.target.closest(".head") && event.key === "Enter") return;
-    const page = Math.max(1, Math.floor(this.root.clientHeight / ROW_PX) - 2);
+    const page = Math.max(1, Math.floor(this.root.clientHeight / this.#rowPx) - 2);
     const at = this.#rows.findIndex((it) => it.key === this.#chosen);
     const last = this.#rows.length - 1;
     const to = {
@@ -153,8 +158,8 @@ export class Table {
 
   #choose(at) {
     this.#chosen = this.#rows[at].key;
-    const top = at * ROW_PX;
-    const room = this.root.clientHeight - 2 * ROW_PX;
+    const top = at * this.#rowPx;
+    const room = this.root.clientHeight - 2 * this.#rowPx;
     if (top < this.root.scrollTop) this.root.scrollTop = top;
     if (this.root.scrollTop + room < top) this.root.scrollTop = top - room;
     this.paint();

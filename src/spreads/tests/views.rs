@@ -24,6 +24,41 @@ fn the_latest_quotes_of_a_symbol_say_how_old_they_are() {
 }
 
 #[test]
+fn the_best_cross_of_each_symbol_says_how_old_it_is_and_for_how_long_it_holds() {
+    let mut world = World::new(&settings());
+    let lone = world.list(A, Market::Spot, "Y-USDT");
+    world.quote(lone, 0, 99.0, 100.0);
+    world.quote(A, 0, 99.0, 100.0);
+    world.quote(B, 500, 101.0, 102.0);
+    world.quote(C, 1_000, 100.5, 103.0);
+    world.tick(1_200);
+    let [best] = world.engine.best()[..] else { panic!("{:?}", world.engine.best()) };
+    assert_eq!((best.cross.buy, best.cross.sell), (InstrumentId(0), InstrumentId(1)));
+    assert_eq!(best.received, [time(0), time(500)]);
+    assert_eq!(best.leg_ages, [1_200_000_000, 700_000_000]);
+    assert_eq!(best.expires, 800_000_000);
+    assert_eq!(best.episodes, 2, "A to B and A to C");
+    world.tick(2_001);
+    let [best] = world.engine.best()[..] else { panic!("{:?}", world.engine.best()) };
+    assert!(best.cross.net_bps < 0.0, "A is too old, and the others do not pay");
+    world.tick(4_000);
+    assert!(world.engine.best().is_empty());
+}
+
+#[test]
+fn episodes_are_counted_anew_each_day() {
+    const DAY: i64 = 86_400_000;
+    let mut world = World::new(&settings());
+    let midnight = DAY - START % DAY;
+    for (at, episodes) in [(midnight - 2_000, 1), (midnight - 1_000, 2), (midnight, 1)] {
+        world.quote(A, at, 99.0, 100.0);
+        world.quote(B, at, 101.0, 102.0);
+        assert_eq!(world.engine.best()[0].episodes, episodes, "{at}");
+        world.quote(B, at + 1, 99.0, 102.0);
+    }
+}
+
+#[test]
 fn the_best_crosses_come_first_and_old_legs_make_none() {
     let mut world = World::new(&settings());
     for n in 0..30 {

@@ -25,6 +25,7 @@ const BINANCE_SPOT_BTC: InstrumentId = InstrumentId(0);
 const BINANCE_SPOT_ETH: InstrumentId = InstrumentId(1);
 const BINANCE_PERP_BTC: InstrumentId = InstrumentId(2);
 const BYBIT_SPOT_BTC: InstrumentId = InstrumentId(4);
+const BYBIT_SPOT_ETH: InstrumentId = InstrumentId(5);
 
 pub(super) fn quote(instrument: InstrumentId, price: f64) -> Event {
     let level = |price| Some(Level { price, size: 2.0 });
@@ -285,6 +286,40 @@ fn a_new_subscriber_is_told_what_is_known() {
         assert_eq!((&best["ask_price"], &best["bid_price"]), (&json!(100.5), &json!(101.0)));
         // What was known is no measure of how fast it was told.
         assert_eq!(served.metrics.live.latency.count(), 0);
+    });
+}
+
+#[test]
+fn the_screener_tells_the_best_cross_of_each_symbol_when_there_is_another() {
+    serve(&settings(), |served| {
+        served.compare(&quote(BINANCE_SPOT_BTC, 100.0));
+        served.compare(&quote(BYBIT_SPOT_BTC, 101.0));
+        let mut client = Client::connect(served.addr);
+        client.subscribe(r#"{"op":"subscribe","channel":"screener"}"#);
+        let known = client.next();
+        assert_eq!(
+            known,
+            json!({
+                "type": "best", "symbol": "BTC-USDT", "market": "spot",
+                "buy_exchange": "binance", "sell_exchange": "bybit",
+                "gross_bps": known["gross_bps"], "net_bps": known["net_bps"],
+                "ask_price": 100.5, "bid_price": 101.0, "size": 2.0,
+                "buy_age_us": 0, "sell_age_us": 0, "expires_us": known["expires_us"],
+                "episodes": 1, "ts_recv": NOON.0,
+            })
+        );
+        // What was known is told once more at most, by the first look at all.
+        served.compare(&quote(BYBIT_SPOT_BTC, 102.0));
+        let bid = std::iter::repeat_with(|| client.next()["bid_price"].clone())
+            .find(|it| *it != json!(101.0));
+        assert_eq!(bid, Some(json!(102.0)));
+        assert!(!served.is_listening(), "nothing else is asked for");
+        let mut client = Client::connect(served.addr);
+        client.subscribe(r#"{"op":"subscribe","channel":"screener","symbols":["ETH-USDT"]}"#);
+        served.compare(&quote(BYBIT_SPOT_BTC, 103.0));
+        served.compare(&quote(BINANCE_SPOT_ETH, 50.0));
+        served.compare(&quote(BYBIT_SPOT_ETH, 51.0));
+        assert_eq!(client.next()["symbol"], "ETH-USDT");
     });
 }
 
