@@ -112,9 +112,17 @@ impl<'a> Sealer<'a> {
             self.count();
         }
         for work in &self.works {
-            log::error!("{} stays, for the next run to deal with", work.segment.path.display());
-            if !work.is_counted {
-                self.tools.totals.rows_left += work.segment.written().0;
+            let Segment { path, partition, name, .. } = work.segment.as_ref();
+            log::error!("{} stays, for the next run to deal with", path.display());
+            let rows = work.segment.written().0;
+            if work.is_counted {
+                continue;
+            }
+            if self.tools.dataset.place(*partition, name).exists() {
+                // Readers see it, though a loss of power may take it away again.
+                self.tools.count(partition.table, work.sealing.rows(), rows);
+            } else {
+                self.tools.totals.rows_left += rows;
             }
         }
         self.tools.totals

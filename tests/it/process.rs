@@ -57,7 +57,7 @@ fn sigterm_under_load_stores_all_that_was_decoded_and_leaves_nothing_open() {
     assert_eq!(rows(&data, Channel::Quotes).len() as u64, quotes);
     assert_eq!(rows(&data, Channel::Trades).len() as u64, trades);
     assert!(decoded <= exchanges.sent("quotes") + exchanges.sent("trades"));
-    let is_finished = |it: &String| it.ends_with(".parquet") || it.ends_with(".jsonl");
+    let is_finished = |it: &String| it.ends_with(".parquet") || it.contains("/manifest/");
     let unfinished: Vec<_> = files(&data).into_iter().filter(|it| !is_finished(it)).collect();
     assert!(unfinished.is_empty(), "{unfinished:?}");
 }

@@ -53,9 +53,10 @@ pub(super) fn compact_folder(
     };
     // Somebody may have been faster.
     let inputs = sorted(settled(root, &folder)?);
-    let compacted = match is_due(partition, days, &inputs) {
-        true => compact_files(root, partition, inputs, options, disk, &work).map(Some),
-        false => Ok(None),
+    let compacted = if is_due(partition, days, &inputs) {
+        compact_files(root, partition, inputs, options, disk, &work).map(Some)
+    } else {
+        Ok(None)
     };
     let ended = work.end();
     compacted.and_then(|it| ended.map(|()| it))
