@@ -82,8 +82,8 @@ fn totals(plan: &Plan, threads: usize, out: &mut impl Write) -> io::Result<()> {
         out,
         "\n{} writer threads, up to {} threads in all; queues of {} events; files in {}, {}",
         plan.writers,
-        // The main thread and the one that waits for signals.
-        threads + plan.writers + 2,
+        // The main thread, those for signals, journals and the ledger, and at first the recovery.
+        threads + plan.writers + 5,
         plan.queue_capacity,
         plan.storage.dir.display(),
         plan.storage.compression

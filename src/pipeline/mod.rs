@@ -124,7 +124,10 @@ pub fn run_with(
 ) -> Result<Summary, PipelineError> {
     let started = Instant::now();
     let dataset = Dataset::open(&plan.storage.dir)?;
-    dataset.collects_from(plan.venues.iter().map(|it| it.protocol.venue))?;
+    if let Err(error) = dataset.collects_from(plan.venues.iter().map(|it| it.protocol.venue)) {
+        // A disk that is full now need not be so later.
+        log::warn!("{error}");
+    }
     let clients = plan.venues.iter().map(Clients::new).collect::<Result<Vec<_>, _>>()?;
     let registry = Registry::default();
     let conn_ids = AtomicU32::new(0);
