@@ -1,6 +1,7 @@
 //! Many small files to few large ones.
 
 use std::{
+    env,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -9,6 +10,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread,
+    time::Instant,
 };
 
 use fastrand::Rng;
@@ -35,6 +37,7 @@ use super::{
     sorted,
 };
 use crate::support::{
+    child::Process,
     events::{HOUR, NOON, SECOND, events, mixture},
     rows::{Row, files, read, rows},
 };
@@ -565,4 +568,37 @@ fn a_disk_that_is_full_leaves_everything_as_it_was() {
     assert_eq!((done.len(), failed.len()), (0, 6));
     assert!(failed.iter().all(|it| it.contains("No space left on device")), "{failed:?}");
     fixture.is_whole(&all, "full");
+}
+
+/// Kills where nobody asks for more.
+const KILLS: u32 = 6;
+
+#[test]
+fn the_program_killed_at_any_moment_neither_loses_nor_doubles_a_row() {
+    let kills = env::var("KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(KILLS);
+    let fixture = Fixture::new();
+    let mut all = fixture.record_parts(12, 4_000);
+    let dir = fixture.path().to_str().expect("UTF-8");
+    let compact = || Process::start(&["compact", dir, "--date", "2026-11-23"]);
+    let started = Instant::now();
+    let (status, out) = compact().end();
+    assert!(status.success() && out.lines().count() == 6, "{out}");
+    let takes = started.elapsed();
+    let mut rng = Rng::new();
+    for kill in 0..kills {
+        let late = mixture(&fixture.registry, Nanos(NOON.0 + HOUR), 600);
+        fixture.record(&late);
+        all.extend(late);
+        let before = visible(&fixture);
+        let compactor = compact();
+        thread::park_timeout(takes.mul_f64(rng.f64()));
+        compactor.signal("KILL");
+        drop(compactor);
+        assert!(visible(&fixture) == before, "kill {kill}");
+        let (status, out) = Process::start(&["verify", dir]).end();
+        assert!(status.success() && out.is_empty(), "kill {kill}: {out}");
+        fixture.is_whole(&all, &format!("kill {kill}"));
+    }
+    assert!(compact().end().0.success());
+    fixture.is_whole(&all, "in the end");
 }
