@@ -18,10 +18,13 @@ test:
 loom:
     RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 cargo test -p loom-tests --target-dir target/loom
 
-# DuckDB, Polars, pandas and Spark read what a demonstration wrote
+# DuckDB, Polars, pandas and Spark read what a demonstration and the tests wrote
 readers: test
     target/debug/spread-aggregator demo --for 5s --dir target/tmp/demo
     tests/readers/read_all.py target/tmp/demo
+    tests/readers/read_all.py target/tmp/readers
+    tests/readers/pruning.py target/tmp/day
+    tests/readers/cookbook.py target/tmp/readers
 
 # measurements
 bench:

@@ -23,9 +23,10 @@ use parquet::{
 };
 use proptest::prelude::*;
 use spread_aggregator::{
-    market::{Channel, Event, Nanos},
+    market::{Channel, Event, Exchange, Instrument, Market, Nanos, Venue},
+    registry::Registry,
     store::{
-        Compression, Date, Disk, Fault, RecordWriter, Sealer, Step, Verdict, Verified,
+        Compression, Dataset, Date, Disk, Fault, RecordWriter, Sealer, Step, Verdict, Verified,
         compact::{self, Compacted, Days, Options},
         schema, verify,
     },
@@ -38,7 +39,7 @@ use super::{
 };
 use crate::support::{
     child::Process,
-    events::{HOUR, NOON, SECOND, events, mixture},
+    events::{HOUR, NOON, SECOND, events, mixture, quotes_of_many},
     rows::{Row, files, read, rows},
 };
 
@@ -231,17 +232,17 @@ fn a_compacted_file_is_made_to_be_searched() {
 #[test]
 fn a_large_folder_becomes_several_files_that_follow_each_other() {
     let fixture = Fixture::new();
-    let mut events = mixture(&fixture.registry, NOON, 840_000);
+    let mut events = mixture(&fixture.registry, NOON, 420_000);
     events.retain(|it| it.channel() == Channel::Quotes && exchange(&fixture, it) == "okx");
-    events.chunks(70_000).for_each(|it| fixture.record(it));
+    events.chunks(40_000).for_each(|it| fixture.record(it));
     let options = Options { memory: 4 << 20, target_size: 1, ..OPTIONS };
     let (done, failed) = fixture.compact_with(Days::One(DAY), &options, &Disk::default());
     assert!(failed.is_empty(), "{failed:?}");
     // A row group each, at least.
-    assert_eq!((done[0].before.0, done[0].after.0), (2, 3));
+    assert_eq!((done[0].before.0, done[0].after.0), (2, 5));
     let paths = files(&fixture.folder(Channel::Quotes));
     let rows: Vec<_> = paths.iter().map(|it| read(it)).collect();
-    assert!(rows[..2].iter().all(|it| it.len() == 65_536));
+    assert!(rows[..4].iter().all(|it| it.len() == 16_384));
     assert!(rows.concat().is_sorted_by_key(key));
     fixture.is_whole(&events, "compacted");
 }
@@ -568,6 +569,42 @@ fn a_disk_that_is_full_leaves_everything_as_it_was() {
     assert_eq!((done.len(), failed.len()), (0, 6));
     assert!(failed.iter().all(|it| it.contains("No space left on device")), "{failed:?}");
     fixture.is_whole(&all, "full");
+}
+
+/// `tests/readers/pruning.py` reads this one: a day of 1,000 symbols.
+#[test]
+fn a_compacted_day_for_other_readers_is_kept() {
+    const ROWS: i64 = 400_000;
+    let mut fixture = Fixture::new();
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("day");
+    let _ = fs::remove_dir_all(&kept);
+    fixture.settings.dir.clone_from(&kept);
+    fixture.registry = Registry::default();
+    for n in 0..1_000 {
+        let instrument = Instrument {
+            venue: Venue::new(Exchange::Binance, Market::Spot),
+            symbol: format!("S{n:03}-USDT"),
+            symbol_native: format!("S{n:03}USDT"),
+            contract_size: 1.0,
+        };
+        fixture.registry.intern(instrument).expect("room");
+    }
+    let dataset = Dataset::open(&kept).expect("a dataset");
+    let mut store = fixture.store(&dataset);
+    let midnight = NOON.0 - 12 * HOUR;
+    for quarter in 0..96 {
+        let rows = quarter * ROWS / 96..(quarter + 1) * ROWS / 96;
+        let times: Vec<_> = rows.map(|it| Nanos(midnight + it * (24 * HOUR / ROWS))).collect();
+        store.append(&mut quotes_of_many(&fixture.registry, &times), times[0]);
+        store.tick(times[0]);
+    }
+    assert_eq!(store.finish(NOON).rows_lost, 0);
+    let mut rows = 0;
+    compact::compact(&kept, Days::One(DAY), &OPTIONS, &Disk::default(), |it| {
+        rows += it.expect("it can be done").rows;
+    })
+    .expect("it can be listed");
+    assert_eq!(rows, ROWS.cast_unsigned());
 }
 
 /// Kills where nobody asks for more.
