@@ -41,6 +41,7 @@ use crate::support::{
     child::Process,
     events::{HOUR, NOON, SECOND, events, mixture, quotes_of_many},
     rows::{Row, files, read, rows},
+    shim::{EIO, Shim, is_journal},
 };
 
 /// The day of [`NOON`].
@@ -304,6 +305,43 @@ fn a_file_that_is_damaged_keeps_its_folder_as_it_is() {
     assert!(line.starts_with(&start), "{line}");
     assert_eq!(files(&fixture.folder(Channel::Quotes)), before);
     assert_eq!(files(&fixture.path().join("compact")), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn what_recovery_might_make_again_is_left_to_it() {
+    let (fixture, shim) = (Fixture::in_memory(), Shim::new());
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        let some = events(Channel::Quotes, NOON, 12);
+        fixture.record(&some);
+        all.extend(some);
+    }
+    // Killed when the file was in its place, and its journal not yet gone.
+    let dataset = Dataset::open_on(shim.disk(), fixture.path()).expect("a dataset");
+    let mut store = fixture.store(&dataset);
+    let some = events(Channel::Quotes, NOON, 12);
+    store.append(&mut some.clone(), NOON);
+    all.extend(some);
+    shim.refuse(EIO, |step, path| step == Step::Remove && is_journal(path));
+    assert_eq!(store.finish(NOON).files, 1);
+    drop(dataset);
+    let crash = format!("{}_crash.parquet", "20261123T000000Z-dead");
+    let folder = fixture.path().join("quotes/date=2026-11-23/exchange=binance");
+    let copied = fs::copy(&files(&folder)[0], folder.join(&crash));
+    copied.expect("a writable folder");
+    let journal = fixture.path().join("journal/20261123T000000Z-dead_gaps-2026-11-23-0-1.arrows");
+    fs::write(&journal, "").expect("a writable folder");
+
+    assert_eq!(fixture.compact()[0].before.0, 3);
+    let left = files(&folder);
+    assert_eq!(left.len(), 3, "a compacted one, and two that wait: {left:?}");
+    fs::remove_file(folder.join(crash)).expect("it is there");
+    fs::remove_file(journal).expect("it is there");
+    let recovered = fixture.recover(&fixture.dataset());
+    assert_eq!((recovered.rows, recovered.failed), (0, 0), "it is in a file");
+    fixture.is_whole(&all, "recovered");
+    assert_eq!(fixture.compact()[0].before.0, 2);
+    fixture.is_whole(&all, "compacted");
 }
 
 #[test]
