@@ -3,22 +3,22 @@
 //!
 //! `cargo bench --bench store`; `TMPDIR=/dev/shm` takes the disk out of the measurement.
 
+#[path = "support/walk.rs"]
+mod walk;
+
 use std::{fs, path::Path, thread, time::Duration};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use fastrand::Rng;
 use spread_aggregator::{
-    market::{
-        Channel, ConnId, Event, Exchange, Instrument, InstrumentId, Level, Market, Nanos, Quote,
-        Side, Trade, TradeId, Venue,
-    },
+    market::{Channel, Event, Nanos},
     metrics::Metrics,
     registry::Registry,
     stop::Stop,
     store::{Compression, Dataset, Sealer, Settings, Totals, Writer, run_sealer},
 };
 
-const INSTRUMENTS: usize = 1_000;
+use self::walk::Stream;
+
 const ROWS: usize = 1 << 19;
 /// Events the writer takes out of its queue at a time.
 const DRAINED: usize = 4_096;
@@ -26,122 +26,8 @@ const DRAINED: usize = 4_096;
 const REPEATED: usize = 8;
 const START: i64 = 1_790_000_000_000_000_000;
 
-/// An instrument and its random walk.
-struct Walk {
-    id: InstrumentId,
-    tick: f64,
-    lot: f64,
-    /// In ticks.
-    bid: f64,
-    spread: f64,
-    /// In lots.
-    sizes: [f64; 2],
-    sequence: i64,
-    trade: u64,
-}
-
-impl Walk {
-    fn new(registry: &Registry, n: usize, rng: &mut Rng) -> Self {
-        let exchange = Exchange::ALL[n % Exchange::ALL.len()];
-        let market = Market::ALL[n / Exchange::ALL.len() % Market::ALL.len()];
-        let instrument = Instrument {
-            venue: Venue::new(exchange, market),
-            symbol: format!("COIN{n}-USDT"),
-            symbol_native: format!("COIN{n}USDT"),
-            contract_size: 1.0,
-        };
-        let price = 10_f64.powf(rng.f64() * 8.0 - 3.0);
-        let tick = 10_f64.powf(price.log10().floor() - 4.0);
-        Self {
-            id: registry.intern(instrument).expect("room"),
-            tick,
-            lot: 10_f64.powf((-price.log10()).floor()),
-            bid: (price / tick).round(),
-            spread: 1.0,
-            sizes: [100.0, 100.0],
-            sequence: rng.i64(1_000_000_000..100_000_000_000),
-            trade: rng.u64(1_000_000..10_000_000_000),
-        }
-    }
-
-    fn step(&mut self, rng: &mut Rng) {
-        self.sequence += rng.i64(1..40);
-        match rng.u8(..10) {
-            0 | 1 => {
-                self.bid += [-1.0, 1.0][rng.usize(..2)];
-                self.spread = f64::from(1 + rng.u8(..100) / 90);
-                self.sizes = [size(rng), size(rng)];
-            }
-            n => self.sizes[usize::from(n % 2)] = size(rng),
-        }
-    }
-
-    fn level(&self, ticks: f64, lots: f64) -> Level {
-        let decimal = |value: f64| format!("{value:.9}").parse().expect("a number");
-        Level { price: decimal(ticks * self.tick), size: decimal(lots * self.lot) }
-    }
-
-    fn quote(&self, ts_recv: i64, ts_event: i64) -> Event {
-        Event::Quote(Quote {
-            instrument: self.id,
-            conn: ConnId(self.id.0 / 50),
-            ts_event: Some(Nanos(ts_event)),
-            ts_recv: Nanos(ts_recv),
-            bid: Some(self.level(self.bid, self.sizes[0])),
-            ask: Some(self.level(self.bid + self.spread, self.sizes[1])),
-            sequence: Some(self.sequence),
-        })
-    }
-
-    fn trade(&mut self, ts_recv: i64, ts_event: i64, rng: &mut Rng) -> Event {
-        self.trade += 1;
-        let Level { price, size } = self.level(self.bid, size(rng));
-        // Every other Bybit instrument here is a perpetual, whose trades have UUIDs.
-        let id = match self.id.0 % 6 {
-            4 => TradeId::Uuid(rng.u128(..).to_be_bytes()),
-            _ => TradeId::Number(self.trade),
-        };
-        Event::Trade(Trade {
-            instrument: self.id,
-            conn: ConnId(self.id.0 / 50),
-            ts_event: Some(Nanos(ts_event)),
-            ts_recv: Nanos(ts_recv),
-            price,
-            size,
-            side: [Side::Buy, Side::Sell][rng.usize(..2)],
-            id,
-        })
-    }
-}
-
-/// In lots: half of the orders are round, the rest is anything.
-fn size(rng: &mut Rng) -> f64 {
-    let any = (10_f64.powf(1.0 + rng.f64() * 4.0)).round();
-    if rng.bool() { (any / 100.0).ceil() * 100.0 } else { any }
-}
-
-/// Few instruments make most of the events.
-fn busy(rng: &mut Rng) -> usize {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 999")]
-    let n = (rng.f64().powi(3) * 1_000.0) as usize;
-    n
-}
-
 fn events(registry: &Registry, channel: Channel) -> Vec<Event> {
-    let mut rng = Rng::with_seed(7);
-    let mut walks: Vec<_> = (0..INSTRUMENTS).map(|n| Walk::new(registry, n, &mut rng)).collect();
-    let mut now = START;
-    let mut event = |_| {
-        now += rng.i64(0..20_000);
-        let ts_event = (now - rng.i64(2_000_000..60_000_000)) / 1_000_000 * 1_000_000;
-        let walk = &mut walks[busy(&mut rng)];
-        walk.step(&mut rng);
-        match channel {
-            Channel::Quotes => walk.quote(now, ts_event),
-            Channel::Trades => walk.trade(now, ts_event, &mut rng),
-        }
-    };
-    (0..ROWS).map(&mut event).collect()
+    Stream::new(registry, channel, None, START, 0..20_000).take(ROWS).collect()
 }
 
 /// Writes all to journals and, if `sealed`, on to files: on two threads, as the program does.

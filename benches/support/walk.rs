@@ -113,7 +113,7 @@ fn busy(rng: &mut Rng) -> usize {
 }
 
 /// A stream of events that does not end, the same each time.
-pub struct Stream {
+pub(crate) struct Stream {
     channel: Channel,
     walks: Vec<Walk>,
     rng: Rng,
@@ -124,7 +124,7 @@ pub struct Stream {
 impl Stream {
     /// Of all exchanges or of one, from `start` on, with a `pause` before each event; both in
     /// nanoseconds.
-    pub fn new(
+    pub(crate) fn new(
         registry: &Registry,
         channel: Channel,
         exchange: Option<Exchange>,

@@ -44,5 +44,5 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         printed?;
         return Ok(());
     }
-    Err(anyhow!("{} files are wrong or missing; {summary}", it.wrong).into())
+    Err(anyhow!("wrong or missing files: {}; {summary}", it.wrong).into())
 }

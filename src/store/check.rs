@@ -14,11 +14,13 @@ use std::{
 };
 
 use arrow::{
-    array::{AsArray as _, RecordBatch},
+    array::{AsArray, DictionaryArray, RecordBatch},
     datatypes::{Field, Int32Type, Schema, TimestampMicrosecondType},
 };
 use parquet::{
-    arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder},
+    arrow::arrow_reader::{
+        ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+    },
     errors::ParquetError,
     file::metadata::FileMetaData,
 };
@@ -110,7 +112,7 @@ pub(super) fn check(
     let checksum = Checksum::read(&file).map_err(|it| unreadable(&it))?;
     let mut faults = Vec::new();
     faults.extend(check_checksum(checksum));
-    let footer = caught("footer", || ArrowReaderMetadata::load(&file, Default::default()));
+    let footer = caught("footer", || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()));
     let footer = match footer {
         Ok(footer) => footer,
         Err(fault) => {
@@ -312,7 +314,7 @@ impl Rows {
 
     fn check_order(&mut self, batch: &RecordBatch) -> Result<(), Fault> {
         let Some(last) = &mut self.last else { return Ok(()) };
-        let names = |name| batch.column_by_name(name).map(|it| it.as_dictionary::<Int32Type>());
+        let names = |name| batch.column_by_name(name).map(AsArray::as_dictionary::<Int32Type>);
         let (Some(symbols), Some(markets)) = (names("symbol"), names("market")) else {
             return Ok(());
         };
@@ -325,7 +327,7 @@ impl Rows {
                 continue;
             }
             keys = now;
-            let name = |names: &arrow::array::DictionaryArray<Int32Type>| {
+            let name = |names: &DictionaryArray<Int32Type>| {
                 let values = names.values().as_string::<i32>();
                 names.key(row).map(|at| values.value(at).to_owned())
             };

@@ -18,9 +18,10 @@ impl Partition {
         let table = parts.next()?;
         let table = Table::ALL.into_iter().find(|it| it.name() == table)?;
         let date: Date = parts.next()?.strip_prefix("date=")?.parse().ok()?;
-        let exchange = match table.is_by_exchange() {
-            true => Some(parts.next()?.strip_prefix("exchange=")?.parse().ok()?),
-            false => None,
+        let exchange = if table.is_by_exchange() {
+            Some(parts.next()?.strip_prefix("exchange=")?.parse().ok()?)
+        } else {
+            None
         };
         parts.next().is_none().then_some(Self { table, exchange, day: date.0 })
     }

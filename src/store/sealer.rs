@@ -124,9 +124,15 @@ impl<'a> Sealer<'a> {
             self.count();
         }
         for work in self.works {
-            log::error!("{} stays, for the next run to deal with", work.segment.path.display());
-            if !work.is_counted {
-                self.tools.totals.rows_left += work.segment.written().0;
+            let Segment { path, partition, name, .. } = work.segment.as_ref();
+            log::error!("{} stays, for the next run to deal with", path.display());
+            let rows = work.segment.written().0;
+            // Readers see it, though a loss of power may take it away again.
+            let is_seen = self.tools.dataset.place(*partition, name).exists();
+            match (work.is_counted, is_seen) {
+                (true, _) => {}
+                (false, true) => self.tools.count(partition.table, work.sealing.rows(), rows),
+                (false, false) => self.tools.totals.rows_left += rows,
             }
             work.sealing.discard(self.tools.dataset);
         }

@@ -25,7 +25,10 @@ use spread_aggregator::{
     market::{Channel, Event, Nanos},
     metrics::Metrics,
     registry::Registry,
-    store::{self, Checksum, Compression, Dataset, Sealer, Settings, Totals, Writer, schema},
+    store::{
+        self, Checksum, Compression, Dataset, RecordWriter, Sealer, Settings, Totals, Writer,
+        schema,
+    },
 };
 use tempfile::TempDir;
 
@@ -469,4 +472,11 @@ fn a_dataset_for_other_readers_is_kept() {
         store.append(&mut mixture(&fixture.registry, start, 20_000), midnight);
         assert_eq!(store.finish(midnight).files, 12, "two channels, two days, three exchanges");
     }
+    let dataset = Dataset::open(&dir).expect("a dataset");
+    let mut writer =
+        RecordWriter::new(&dataset, &fixture.settings, &fixture.registry, &fixture.metrics);
+    writer.append(&mut records::some());
+    let sealer = Sealer::new(&dataset, &fixture.settings, &fixture.metrics);
+    assert_eq!(writer.finish(NOON).rows_lost, 0);
+    assert_eq!(sealer.finish(&|| NOON).files, 2, "the tables of one day");
 }

@@ -3,8 +3,8 @@
 
     tests/readers/cookbook.py DIR    # a dataset with quotes, trades and gaps
 
-Every fenced block of the cookbook is run as it stands, but for the date, which becomes one of the
-dataset's, and for `data`, which becomes DIR. The examples of a section have to agree on how many rows
+Every fenced block of the cookbook is run as it stands, but for the date and the hour, which become
+some of the dataset's, and for `data`, which becomes DIR. The examples of a section have to agree on how many rows
 there are and on the sum of each number. Exit code 1 if one fails, is empty or does not agree.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "data.md"
 DATE = "2026-11-23"
-SECTIONS = 4
+SECTIONS = 5
 SPARK = "--master local[1] --conf spark.ui.enabled=false --conf spark.ui.showConsoleProgress=false"
 
 
@@ -45,7 +45,7 @@ def frame(engine, result):
 def summary(table):
     """Rows, and the sum of each number that does not depend on which of two rows of one time comes
     first, nor on what else an engine returns."""
-    names = {"spread_bps", "gross_bps", "high", "low", "volume", "seconds"} & set(table.columns)
+    names = {"bid_price", "spread_bps", "gross_bps", "high", "low", "volume", "seconds"} & set(table.columns)
     numbers = {it: float(table[it].sum()) for it in names}
     return len(table), numbers
 
@@ -66,14 +66,17 @@ def main(root):
     os.environ["PYSPARK_SUBMIT_ARGS"] = f"{SPARK} pyspark-shell"
     # Spark's, of the newest pandas.
     warnings.filterwarnings("ignore")
-    dates = sorted(it.name.removeprefix("date=") for it in root.glob("gaps/date=*"))
+    dates = sorted(it.name.removeprefix("date=") for it in root.glob("quotes/date=*"))
     date = DATE if DATE in dates else dates[0]
     scope, first, failed = {}, {}, False
     with tempfile.TemporaryDirectory() as folder:
         os.symlink(root.resolve(), f"{folder}/data")
         os.chdir(folder)
+        quotes = f"data/quotes/date={date}/exchange=binance/*.parquet"
+        [(last,)] = duckdb.sql(f"SELECT hour(max(ts_recv)) FROM '{quotes}'").fetchall()
+        hour = (("12:00:00Z", f"{last:02}:00:00Z"), ("13:00:00Z", f"{last:02}:59:59.999999Z"))
         for section, engine, code in examples(DOCS.read_text()):
-            code = code.replace(DATE, date)
+            code = code.replace(DATE, date).replace(*hour[0]).replace(*hour[1])
             try:
                 if engine == "sql":
                     scope["result"] = duckdb.sql(code)

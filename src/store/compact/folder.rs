@@ -53,9 +53,10 @@ pub(super) fn compact_folder(
     };
     // Somebody may have been faster.
     let inputs = sorted(settled(root, &folder)?);
-    let compacted = match is_due(partition, days, &inputs) {
-        true => compact_files(root, partition, inputs, options, disk, &work).map(Some),
-        false => Ok(None),
+    let compacted = if is_due(partition, days, &inputs) {
+        compact_files(root, partition, inputs, options, disk, &work).map(Some)
+    } else {
+        Ok(None)
     };
     let ended = work.end();
     compacted.and_then(|it| ended.map(|()| it))
@@ -135,7 +136,7 @@ fn compact_files(
         bytes += checked.bytes;
     }
     let run = run_id();
-    let outputs = write(partition, &run, inputs.len(), sorter, options, disk, work)?;
+    let outputs = write(partition, &run, (inputs.len(), rows), sorter, options, disk, work)?;
     let written = read_back(partition, &outputs, rows, &work.new_dir())?;
     let before = (inputs.len(), bytes);
     let after = (outputs.len(), written);
@@ -147,7 +148,7 @@ fn compact_files(
 fn write(
     partition: Partition,
     run: &str,
-    inputs: usize,
+    (inputs, rows): (usize, u64),
     sorter: Sorter,
     options: &Options,
     disk: &Disk,
@@ -157,7 +158,7 @@ fn write(
     let name = format!("{run}{SEPARATOR}{COMPACTED}{}", name(partition));
     let dir = work.new_dir();
     let mut outputs =
-        Outputs::new(disk, partition.table, &dir, name, properties, options.target_size);
+        Outputs::new(disk, partition.table, &dir, name, properties, options.target_size, rows);
     for batch in sorter.finish()? {
         outputs.write(&batch?)?;
     }

@@ -22,8 +22,16 @@ use crate::store::{
     table::Table,
 };
 
-/// Rows in a row group: what a reader that looks for one symbol reads at least.
-const ROW_GROUP_ROWS: usize = 65_536;
+/// Row groups that all rows are parted into, if that makes none too small or too large: a reader that
+/// looks for one symbol reads one of them at least, and what is said of each of all of them.
+const GROUPS: u64 = 256;
+
+/// The fewest rows in a row group: what is said of a group takes 2 KB, what is in it a hundred times
+/// that.
+const GROUP_ROWS_MIN: u64 = 16_384;
+
+/// The most. A group is in memory until it is written: that many take 5 MB.
+const GROUP_ROWS_MAX: u64 = 131_072;
 
 /// Rows in a page: what a reader that knows the page index reads at least.
 const PAGE_ROWS: usize = 8_192;
@@ -37,6 +45,8 @@ pub(super) struct Outputs<'a> {
     name: String,
     properties: WriterPropertiesPtr,
     target_size: u64,
+    /// Rows in a row group.
+    group_rows: usize,
     open: Option<ParquetFile>,
     /// Rows in that one.
     rows: u64,
@@ -52,7 +62,8 @@ pub(super) struct Finished {
 }
 
 impl<'a> Outputs<'a> {
-    /// Makes `dir/<name>-<n>.parquet`, each of at least `target_size` bytes but the last.
+    /// Makes `dir/<name>-<n>.parquet` of `rows` rows, each of at least `target_size` bytes but the
+    /// last.
     pub(super) fn new(
         disk: &'a Disk,
         table: Table,
@@ -60,9 +71,20 @@ impl<'a> Outputs<'a> {
         name: String,
         properties: WriterPropertiesPtr,
         target_size: u64,
+        rows: u64,
     ) -> Self {
-        let (open, rows, finished) = (None, 0, Vec::new());
-        Self { disk, table, dir, name, properties, target_size, open, rows, finished }
+        Self {
+            disk,
+            table,
+            dir,
+            name,
+            properties,
+            target_size,
+            group_rows: group_rows(rows),
+            open: None,
+            rows: 0,
+            finished: Vec::new(),
+        }
     }
 
     /// Takes the next rows of the order: [`BATCH_ROWS`], unless they are the last.
@@ -76,7 +98,7 @@ impl<'a> Outputs<'a> {
         };
         self.rows += batch.num_rows() as u64;
         file.write(batch)?;
-        if file.rows_in_memory() < ROW_GROUP_ROWS {
+        if file.rows_in_memory() < self.group_rows {
             return Ok(());
         }
         file.end_group()?;
@@ -103,6 +125,12 @@ impl<'a> Outputs<'a> {
     }
 }
 
+/// Rows in a row group, of so many: full batches, so that none is cut in two.
+fn group_rows(rows: u64) -> usize {
+    let rows = (rows / GROUPS).clamp(GROUP_ROWS_MIN, GROUP_ROWS_MAX);
+    usize::try_from(rows).expect("GROUP_ROWS_MAX is less").next_multiple_of(BATCH_ROWS)
+}
+
 /// Sorted rows are searched: everything has statistics and a page index, and a reader can ask
 /// whether a row group has a symbol.
 ///
@@ -113,7 +141,6 @@ pub(super) fn properties(
     compression: Compression,
     inputs: usize,
 ) -> WriterPropertiesPtr {
-    const { assert!(ROW_GROUP_ROWS.is_multiple_of(BATCH_ROWS), "a batch would be cut in two") };
     let schema = schema(table);
     let column = |name| schema.index_of(name).expect("a column of the table");
     let sorted_by = ["symbol", "market", table.time()].map(|name| SortingColumn {

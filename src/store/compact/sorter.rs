@@ -152,11 +152,12 @@ mod tests {
     fn batch(rows: &[Row]) -> RecordBatch {
         let names = |name: &dyn Fn(&Row) -> Option<String>| {
             let mut names = StringDictionaryBuilder::<Int32Type>::new();
-            rows.iter().for_each(|it| names.append_option(name(it)));
+            for row in rows {
+                names.append_option(name(row));
+            }
             Arc::new(names.finish())
         };
-        let times = |it: &Row| Some(it.2);
-        let times = TimestampMicrosecondArray::from_iter(rows.iter().map(times));
+        let times = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|it| it.2));
         let times = Arc::new(times.with_timezone("UTC"));
         let x = names(&|_| Some("x".to_owned()));
         let columns: Vec<arrow::array::ArrayRef> = vec![
@@ -236,9 +237,10 @@ mod tests {
     #[test]
     fn all_batches_but_the_last_are_full() {
         use crate::store::batch::BATCH_ROWS;
-        let rows: Vec<Row> = (0..30_000).map(|it| (Some((it % 7) as u8), true, it, it)).collect();
+        let rows: Vec<Row> =
+            (0..30_000_i64).map(|it| (Some(it.to_le_bytes()[0] % 7), true, it, it)).collect();
         let batches: Vec<_> = rows.chunks(999).map(batch).collect();
-        let sizes = |memory| sorted(&batches, memory).iter().map(|it| it.num_rows()).collect();
+        let sizes = |memory| sorted(&batches, memory).iter().map(RecordBatch::num_rows).collect();
         let [one, many]: [Vec<_>; 2] = [usize::MAX, 500_000].map(sizes);
         assert_eq!(one, [BATCH_ROWS, BATCH_ROWS, BATCH_ROWS, 30_000 - 3 * BATCH_ROWS]);
         assert_eq!(many, one);

@@ -1,6 +1,7 @@
 //! Many small files to few large ones.
 
 use std::{
+    env,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -9,6 +10,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     thread,
+    time::Instant,
 };
 
 use fastrand::Rng;
@@ -21,9 +23,10 @@ use parquet::{
 };
 use proptest::prelude::*;
 use spread_aggregator::{
-    market::{Channel, Event, Nanos},
+    market::{Channel, Event, Exchange, Instrument, Market, Nanos, Venue},
+    registry::Registry,
     store::{
-        Compression, Date, Disk, Fault, RecordWriter, Sealer, Step, Verdict, Verified,
+        Compression, Dataset, Date, Disk, Fault, RecordWriter, Sealer, Step, Verdict, Verified,
         compact::{self, Compacted, Days, Options},
         schema, verify,
     },
@@ -35,8 +38,10 @@ use super::{
     sorted,
 };
 use crate::support::{
-    events::{HOUR, NOON, SECOND, events, mixture},
+    child::Process,
+    events::{HOUR, NOON, SECOND, events, mixture, quotes_of_many},
     rows::{Row, files, read, rows},
+    shim::{EIO, Shim, is_journal},
 };
 
 /// The day of [`NOON`].
@@ -228,17 +233,17 @@ fn a_compacted_file_is_made_to_be_searched() {
 #[test]
 fn a_large_folder_becomes_several_files_that_follow_each_other() {
     let fixture = Fixture::new();
-    let mut events = mixture(&fixture.registry, NOON, 840_000);
+    let mut events = mixture(&fixture.registry, NOON, 420_000);
     events.retain(|it| it.channel() == Channel::Quotes && exchange(&fixture, it) == "okx");
-    events.chunks(70_000).for_each(|it| fixture.record(it));
+    events.chunks(40_000).for_each(|it| fixture.record(it));
     let options = Options { memory: 4 << 20, target_size: 1, ..OPTIONS };
     let (done, failed) = fixture.compact_with(Days::One(DAY), &options, &Disk::default());
     assert!(failed.is_empty(), "{failed:?}");
     // A row group each, at least.
-    assert_eq!((done[0].before.0, done[0].after.0), (2, 3));
+    assert_eq!((done[0].before.0, done[0].after.0), (2, 5));
     let paths = files(&fixture.folder(Channel::Quotes));
     let rows: Vec<_> = paths.iter().map(|it| read(it)).collect();
-    assert!(rows[..2].iter().all(|it| it.len() == 65_536));
+    assert!(rows[..4].iter().all(|it| it.len() == 16_384));
     assert!(rows.concat().is_sorted_by_key(key));
     fixture.is_whole(&events, "compacted");
 }
@@ -300,6 +305,43 @@ fn a_file_that_is_damaged_keeps_its_folder_as_it_is() {
     assert!(line.starts_with(&start), "{line}");
     assert_eq!(files(&fixture.folder(Channel::Quotes)), before);
     assert_eq!(files(&fixture.path().join("compact")), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn what_recovery_might_make_again_is_left_to_it() {
+    let (fixture, shim) = (Fixture::in_memory(), Shim::new());
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        let some = events(Channel::Quotes, NOON, 12);
+        fixture.record(&some);
+        all.extend(some);
+    }
+    // Killed when the file was in its place, and its journal not yet gone.
+    let dataset = Dataset::open_on(shim.disk(), fixture.path()).expect("a dataset");
+    let mut store = fixture.store(&dataset);
+    let some = events(Channel::Quotes, NOON, 12);
+    store.append(&mut some.clone(), NOON);
+    all.extend(some);
+    shim.refuse(EIO, |step, path| step == Step::Remove && is_journal(path));
+    assert_eq!(store.finish(NOON).files, 1);
+    drop(dataset);
+    let crash = format!("{}_crash.parquet", "20261123T000000Z-dead");
+    let folder = fixture.path().join("quotes/date=2026-11-23/exchange=binance");
+    let copied = fs::copy(&files(&folder)[0], folder.join(&crash));
+    copied.expect("a writable folder");
+    let journal = fixture.path().join("journal/20261123T000000Z-dead_gaps-2026-11-23-0-1.arrows");
+    fs::write(&journal, "").expect("a writable folder");
+
+    assert_eq!(fixture.compact()[0].before.0, 3);
+    let left = files(&folder);
+    assert_eq!(left.len(), 3, "a compacted one, and two that wait: {left:?}");
+    fs::remove_file(folder.join(crash)).expect("it is there");
+    fs::remove_file(journal).expect("it is there");
+    let recovered = fixture.recover(&fixture.dataset());
+    assert_eq!((recovered.rows, recovered.failed), (0, 0), "it is in a file");
+    fixture.is_whole(&all, "recovered");
+    assert_eq!(fixture.compact()[0].before.0, 2);
+    fixture.is_whole(&all, "compacted");
 }
 
 #[test]
@@ -565,4 +607,73 @@ fn a_disk_that_is_full_leaves_everything_as_it_was() {
     assert_eq!((done.len(), failed.len()), (0, 6));
     assert!(failed.iter().all(|it| it.contains("No space left on device")), "{failed:?}");
     fixture.is_whole(&all, "full");
+}
+
+/// `tests/readers/pruning.py` reads this one: a day of 1,000 symbols.
+#[test]
+fn a_compacted_day_for_other_readers_is_kept() {
+    const ROWS: i64 = 400_000;
+    let mut fixture = Fixture::new();
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("day");
+    let _ = fs::remove_dir_all(&kept);
+    fixture.settings.dir.clone_from(&kept);
+    fixture.registry = Registry::default();
+    for n in 0..1_000 {
+        let instrument = Instrument {
+            venue: Venue::new(Exchange::Binance, Market::Spot),
+            symbol: format!("S{n:03}-USDT"),
+            symbol_native: format!("S{n:03}USDT"),
+            contract_size: 1.0,
+        };
+        fixture.registry.intern(instrument).expect("room");
+    }
+    let dataset = Dataset::open(&kept).expect("a dataset");
+    let mut store = fixture.store(&dataset);
+    let midnight = NOON.0 - 12 * HOUR;
+    for quarter in 0..96 {
+        let rows = quarter * ROWS / 96..(quarter + 1) * ROWS / 96;
+        let times: Vec<_> = rows.map(|it| Nanos(midnight + it * (24 * HOUR / ROWS))).collect();
+        store.append(&mut quotes_of_many(&fixture.registry, &times), times[0]);
+        store.tick(times[0]);
+    }
+    assert_eq!(store.finish(NOON).rows_lost, 0);
+    let mut rows = 0;
+    compact::compact(&kept, Days::One(DAY), &OPTIONS, &Disk::default(), |it| {
+        rows += it.expect("it can be done").rows;
+    })
+    .expect("it can be listed");
+    assert_eq!(rows, ROWS.cast_unsigned());
+}
+
+/// Kills where nobody asks for more.
+const KILLS: u32 = 6;
+
+#[test]
+fn the_program_killed_at_any_moment_neither_loses_nor_doubles_a_row() {
+    let kills = env::var("KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(KILLS);
+    let fixture = Fixture::new();
+    let mut all = fixture.record_parts(12, 4_000);
+    let dir = fixture.path().to_str().expect("UTF-8");
+    let compact = || Process::start(&["compact", dir, "--date", "2026-11-23"]);
+    let started = Instant::now();
+    let (status, out) = compact().end();
+    assert!(status.success() && out.lines().count() == 6, "{out}");
+    let takes = started.elapsed();
+    let mut rng = Rng::new();
+    for kill in 0..kills {
+        let late = mixture(&fixture.registry, Nanos(NOON.0 + HOUR), 600);
+        fixture.record(&late);
+        all.extend(late);
+        let before = visible(&fixture);
+        let compactor = compact();
+        thread::park_timeout(takes.mul_f64(rng.f64()));
+        compactor.signal("KILL");
+        drop(compactor);
+        assert!(visible(&fixture) == before, "kill {kill}");
+        let (status, out) = Process::start(&["verify", dir]).end();
+        assert!(status.success() && out.is_empty(), "kill {kill}: {out}");
+        fixture.is_whole(&all, &format!("kill {kill}"));
+    }
+    assert!(compact().end().0.success());
+    fixture.is_whole(&all, "in the end");
 }

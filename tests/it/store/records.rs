@@ -7,7 +7,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use spread_aggregator::{
     channel,
     market::{
-        Cross, Episode, Exchange, Gap, GapReason, InstrumentId, Level, Market, Nanos, Record, Venue,
+        Channel, ConnId, Cross, Episode, Exchange, Gap, GapReason, InstrumentId, Level, Market,
+        Nanos, Record, Venue,
     },
     store::{self, RecordWriter, Sealer, Table, Totals, schema},
 };
@@ -58,6 +59,24 @@ pub(super) fn episode(close: Nanos) -> Record {
 fn records() -> Vec<Record> {
     let midnight = Nanos(NOON.0 + 12 * HOUR);
     [later(1), midnight, later(2)].into_iter().flat_map(|it| [gap(it), episode(it)]).collect()
+}
+
+/// Gaps of two venues that overlap, of all symbols and of one, and episodes.
+pub(super) fn some() -> Vec<Record> {
+    let gap = |n: i64| {
+        let all = n % 2 == 0;
+        Record::Gap(Gap {
+            from: later(n * 7),
+            to: later(n * 7 + n % 5 * 6),
+            venue: Venue::new([Exchange::Binance, Exchange::Okx][usize::from(all)], Market::Spot),
+            instrument: (!all).then_some(InstrumentId(0)),
+            channel: (n % 3 == 0).then_some(Channel::Trades),
+            reason: GapReason::ALL[usize::from(all)],
+            dropped: all.then_some(n.cast_unsigned()),
+            conn: all.then_some(ConnId(1)),
+        })
+    };
+    (0..40).map(gap).chain((0..9).map(|it| episode(later(it)))).collect()
 }
 
 fn batches(path: &Path) -> Vec<RecordBatch> {

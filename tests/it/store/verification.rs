@@ -27,6 +27,8 @@ use crate::support::{
 
 const KEY: &str = "spread_aggregator.";
 
+type Forge<'a> = &'a dyn Fn(&mut Parts);
+
 /// A file taken apart: its rows, and its lines of metadata.
 struct Parts {
     rows: RecordBatch,
@@ -223,7 +225,6 @@ fn what_a_file_says_wrongly_of_itself_is_found() {
         let times = times.map(|it| NOON.0 / 1_000 + it);
         Arc::new(TimestampMicrosecondArray::from(times.to_vec()).with_timezone("UTC"))
     };
-    type Forge<'a> = &'a dyn Fn(&mut Parts);
     let cases: [(Forge<'_>, &str); 12] = [
         (&|_| (), ""),
         (&|it| it.say("rows", Some("6")), "rows: expected 6, found 5"),
