@@ -111,7 +111,7 @@ pub(super) fn check(
     let bytes = check_frame(&file)?;
     let checksum = Checksum::read(&file).map_err(|it| unreadable(&it))?;
     let mut faults = Vec::new();
-    let _ = (checksum, check_checksum);
+    faults.extend(check_checksum(checksum));
     let footer = caught("footer", || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()));
     let footer = match footer {
         Ok(footer) => footer,
