@@ -28,7 +28,8 @@ const OKX: Venue = Venue::new(Exchange::Okx, Market::Perp);
 fn setting(venues: &[Venue]) -> Setting<'static> {
     let options =
         Options { venues: venues.to_vec(), symbols: 20, rate: 3000.0, ..Options::default() };
-    Setting { options, top: "", each: "" }
+    // Rows of spreads would be counted among the records.
+    Setting { options, top: "[spreads]\nenabled = false", each: "" }
 }
 
 /// The ledger of a run that `test` looks on, each row of which has been counted.
