@@ -18,10 +18,28 @@ test:
 loom:
     RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 cargo test -p loom-tests --target-dir target/loom
 
-# DuckDB, Polars, pandas and Spark read what a demonstration wrote
+# DuckDB, Polars, pandas and Spark read what a demonstration and the tests wrote
 readers: test
     target/debug/spread-aggregator demo --for 5s --dir target/tmp/demo
     tests/readers/read_all.py target/tmp/demo
+    tests/readers/read_all.py target/tmp/readers
+    tests/readers/shards.py target/tmp/shards/data 3
+    tests/readers/spreads.sh
+    tests/readers/pruning.py target/tmp/day
+    tests/readers/cookbook.py target/tmp/readers
+
+# clients that others wrote read the simulated exchanges, and what the program serves
+clients: test
+    tests/clients/ccxt_pro.py target/debug/spread-aggregator
+    tests/clients/sdks.py target/debug/spread-aggregator
+    tests/clients/live.py target/debug/spread-aggregator
+
+# the dashboard in a browser (it needs chromium, node and npm)
+browser: test
+    mkdir -p target/browser
+    cp tests/browser/package.json tests/browser/package-lock.json target/browser
+    cd target/browser && npm ci --no-audit --no-fund
+    node --test tests/browser/page.test.mjs
 
 # measurements
 bench:

@@ -21,8 +21,8 @@ use spread_aggregator::{
 /// Events a measurement is over.
 const EVENTS: u64 = 200_000;
 
-fn plan(simulator: &Simulator, dir: &Path) -> Plan {
-    let mut text = format!("[storage]\ndir = {:?}\n", dir.display().to_string());
+fn plan(simulator: &Simulator, dir: &Path, live: &str) -> Plan {
+    let mut text = format!("[live]\n{live}\n[storage]\ndir = {:?}\n", dir.display().to_string());
     for venue in ALL.iter().map(|it| it.venue) {
         let (ws, rest) = (simulator.ws_url(venue), simulator.rest_url(venue));
         write!(
@@ -37,12 +37,12 @@ fn plan(simulator: &Simulator, dir: &Path) -> Plan {
 }
 
 /// The time from the first event decoded to [`EVENTS`] of them.
-fn run(rate: f64) -> Duration {
+fn run(rate: f64, live: &str) -> Duration {
     let dir = tempfile::tempdir().expect("a folder");
     let venues = ALL.iter().map(|it| it.venue).collect();
     let options = Options { venues, rate, symbols: 100, limits: false, ..Options::default() };
     let simulator = Simulator::bind(options).expect("a port");
-    let plan = plan(&simulator, dir.path());
+    let plan = plan(&simulator, dir.path(), live);
     let (metrics, stop, closing_time) = (Metrics::new(), Stop::default(), Stop::default());
     let decoded = || -> u64 {
         let venues = ALL.iter().map(|it| metrics.venue(it.venue));
@@ -72,9 +72,13 @@ fn run(rate: f64) -> Duration {
 fn whole(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pipeline");
     group.throughput(Throughput::Elements(EVENTS));
-    group.bench_function("as fast as it goes", |it| {
-        it.iter_custom(|n| (0..n).map(|_| run(2_000_000.0)).sum());
-    });
+    // Clients can connect, and none does.
+    let served = "listen = \"127.0.0.1:0\"";
+    for (name, live) in [("as fast as it goes", "enabled = false"), ("served to nobody", served)] {
+        group.bench_function(name, |it| {
+            it.iter_custom(|n| (0..n).map(|_| run(2_000_000.0, live)).sum());
+        });
+    }
     group.finish();
 }
 

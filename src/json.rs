@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     exchange::{Notice, Subject},
-    market::{Event, Instrument, Level, Nanos, Venue},
+    market::{Best, Cross, Event, Instrument, Level, Nanos, Venue},
 };
 
 /// One object.
@@ -35,6 +35,35 @@ pub enum Object<'a> {
         size: f64,
         side: &'static str,
         trade_id: Option<String>,
+    },
+    Spread {
+        symbol: &'a str,
+        market: &'static str,
+        buy_exchange: &'static str,
+        sell_exchange: &'static str,
+        gross_bps: f64,
+        net_bps: f64,
+        ask_price: f64,
+        bid_price: f64,
+        size: f64,
+        leg_age_us: i64,
+        ts_recv: i64,
+    },
+    Best {
+        symbol: &'a str,
+        market: &'static str,
+        buy_exchange: &'static str,
+        sell_exchange: &'static str,
+        gross_bps: f64,
+        net_bps: f64,
+        ask_price: f64,
+        bid_price: f64,
+        size: f64,
+        buy_age_us: i64,
+        sell_age_us: i64,
+        expires_us: i64,
+        episodes: u32,
+        ts_recv: i64,
     },
     Control {
         exchange: &'static str,
@@ -92,6 +121,46 @@ impl<'a> Object<'a> {
                 side: it.side.name(),
                 trade_id: it.id.is_some().then(|| it.id.to_string()),
             },
+        }
+    }
+
+    /// A cross from `buy` to `sell`, which have one symbol and market.
+    #[must_use]
+    pub fn cross(cross: &Cross, buy: &'a Instrument, sell: &Instrument) -> Self {
+        Object::Spread {
+            symbol: &buy.symbol,
+            market: buy.venue.market.name(),
+            buy_exchange: buy.venue.exchange.name(),
+            sell_exchange: sell.venue.exchange.name(),
+            gross_bps: cross.gross_bps,
+            net_bps: cross.net_bps,
+            ask_price: cross.ask.price,
+            bid_price: cross.bid.price,
+            size: cross.size(),
+            leg_age_us: cross.leg_age / 1_000,
+            ts_recv: cross.ts_recv.0,
+        }
+    }
+
+    /// The best cross of a symbol, from `buy` to `sell`.
+    #[must_use]
+    pub fn best(best: &Best, buy: &'a Instrument, sell: &Instrument) -> Self {
+        let Best { cross, leg_ages: [bought, sold], .. } = best;
+        Object::Best {
+            symbol: &buy.symbol,
+            market: buy.venue.market.name(),
+            buy_exchange: buy.venue.exchange.name(),
+            sell_exchange: sell.venue.exchange.name(),
+            gross_bps: cross.gross_bps,
+            net_bps: cross.net_bps,
+            ask_price: cross.ask.price,
+            bid_price: cross.bid.price,
+            size: cross.size(),
+            buy_age_us: bought / 1_000,
+            sell_age_us: sold / 1_000,
+            expires_us: best.expires / 1_000,
+            episodes: best.episodes,
+            ts_recv: cross.ts_recv.0,
         }
     }
 

@@ -3,15 +3,25 @@
 //! Labels are exchange, market, channel, queue and reason, never a symbol. The hot path counts in
 //! plain integers and adds them here once a batch; look a handle up once and keep it.
 
-use std::fmt;
+pub mod health;
+mod histogram;
 
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
-use crate::market::{Channel, Venue};
+use self::health::VenueHealth;
+pub use self::histogram::{Histogram, Tally};
+use crate::market::{Channel, GapReason, Nanos, Venue};
 
 /// What a metric is of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -32,6 +42,13 @@ struct ReasonLabels {
     exchange: &'static str,
     market: &'static str,
     reason: ReconnectReason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GapLabels {
+    exchange: &'static str,
+    market: &'static str,
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -139,8 +156,49 @@ pub struct Metrics {
     rows_lost: Family<FileLabels, Counter>,
     files_written: Family<FileLabels, Counter>,
     write_errors: Counter,
+    journal: JournalMetrics,
+    gaps: GapMetrics,
+    exchange_lag: Family<VenueLabels, Histogram>,
+    last_message_age: Family<VenueLabels, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    health: Mutex<HashMap<Venue, Arc<VenueHealth>>>,
+    queues: Mutex<BTreeSet<String>>,
     /// Instruments in the registry.
     pub instruments: Gauge,
+    /// What serves clients.
+    pub live: LiveMetrics,
+    /// What the process uses of the system.
+    pub process: ProcessMetrics,
+    spreads: SpreadMetrics,
+}
+
+/// The metrics of what serves clients.
+#[derive(Clone, Debug, Default)]
+pub struct LiveMetrics {
+    /// WebSocket clients.
+    pub clients: Gauge,
+    /// Messages sent to clients.
+    pub sent: Counter,
+    /// Messages dropped because a client's queue was full.
+    pub dropped: Counter,
+    /// Messages turned into JSON.
+    pub serialised: Counter,
+    /// HTTP requests, those for a WebSocket too.
+    pub requests: Counter,
+    /// Clients closed because they did not answer pings or did not read.
+    pub dead: Counter,
+    /// From the exchange's socket to the client's.
+    pub latency: Histogram,
+}
+
+/// What the process uses of the system.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessMetrics {
+    /// Bytes of memory in use.
+    pub resident: Gauge,
+    /// Threads.
+    pub threads: Gauge,
+    /// Open file descriptors.
+    pub descriptors: Gauge,
 }
 
 /// The metrics of one venue's connections.
@@ -165,6 +223,12 @@ pub struct VenueMetrics {
     pub unknown_frames: Counter,
     /// Connections that are up.
     pub connections: Gauge,
+    /// Time of receipt minus the exchange's own time, where it gives one.
+    pub lag: Histogram,
+    /// Seconds since market data was received last, when somebody last looked.
+    pub last_message_age: Gauge<f64, std::sync::atomic::AtomicU64>,
+    /// How it is doing.
+    pub health: Arc<VenueHealth>,
 }
 
 /// The metrics of one queue.
@@ -178,10 +242,25 @@ pub struct QueueMetrics {
     pub age: Gauge<f64, std::sync::atomic::AtomicU64>,
 }
 
-/// The metrics of the files of one channel.
+/// The metrics of spreads between exchanges.
+#[derive(Clone, Debug, Default)]
+pub struct SpreadMetrics {
+    /// Quotes compared.
+    pub updates: Counter,
+    /// Quotes that came after a younger one had been compared.
+    pub late: Counter,
+    /// Episodes begun.
+    pub episodes: Counter,
+    /// Episodes that are open.
+    pub open: Gauge,
+    /// Pairs of exchanges that seem to trade two assets under one symbol.
+    pub quarantined: Gauge,
+}
+
+/// The metrics of the files of one table.
 #[derive(Clone, Debug)]
 pub struct FileMetrics {
-    /// Rows in files that are whole and in place.
+    /// Rows in files that are whole and in place. Those in journals are not counted.
     pub rows: Counter,
     /// Rows that could not be written.
     pub lost: Counter,
@@ -189,6 +268,28 @@ pub struct FileMetrics {
     pub files: Counter,
     /// Failures to write, sync or rename.
     pub errors: Counter,
+}
+
+/// The metrics of the journals.
+#[derive(Clone, Debug, Default)]
+pub struct JournalMetrics {
+    /// Seconds it took to sync one.
+    pub flush: Histogram,
+    /// Bytes in all of them.
+    pub bytes: Gauge,
+}
+
+/// The rows of the loss ledger.
+#[derive(Clone, Debug, Default)]
+pub struct GapMetrics(Family<GapLabels, Counter>);
+
+impl GapMetrics {
+    /// How many there are of `venue` for `reason`.
+    #[must_use]
+    pub fn of(&self, venue: Venue, reason: GapReason) -> Counter {
+        let (exchange, market) = (venue.exchange.name(), venue.market.name());
+        self.0.get_or_create_owned(&GapLabels { exchange, market, reason: reason.name() })
+    }
 }
 
 impl Default for Metrics {
@@ -219,7 +320,16 @@ impl Metrics {
             rows_lost: Family::default(),
             files_written: Family::default(),
             write_errors: Counter::default(),
+            journal: JournalMetrics::default(),
+            gaps: GapMetrics::default(),
+            exchange_lag: Family::default(),
+            last_message_age: Family::default(),
+            health: Mutex::default(),
+            queues: Mutex::default(),
             instruments: Gauge::default(),
+            live: LiveMetrics::default(),
+            process: ProcessMetrics::default(),
+            spreads: SpreadMetrics::default(),
         };
         it.register();
         it
@@ -249,7 +359,55 @@ impl Metrics {
         to.register("files_written", "Finished files", self.files_written.clone());
         let help = "Failures to write, sync or rename a file";
         to.register("write_errors", help, self.write_errors.clone());
+        let help = "Seconds it took to make what a journal has got survive a loss of power";
+        to.register("journal_flush_seconds", help, self.journal.flush.clone());
+        let help = "Bytes in journals, of rows that are in no finished file yet";
+        to.register("journal_bytes", help, self.journal.bytes.clone());
+        let help = "Losses declared in the ledger, by reason";
+        to.register("gaps", help, self.gaps.0.clone());
         to.register("instruments", "Instruments in the registry", self.instruments.clone());
+        let help = "Time of receipt minus the exchange's own time";
+        to.register("exchange_lag_seconds", help, self.exchange_lag.clone());
+        let help = "Seconds since market data was received last";
+        to.register("last_message_age_seconds", help, self.last_message_age.clone());
+        self.register_spreads();
+        self.register_live();
+        self.register_process();
+    }
+
+    fn register_spreads(&mut self) {
+        let (to, it) = (&mut self.registry, &self.spreads);
+        to.register("spread_updates", "Quotes compared between exchanges", it.updates.clone());
+        let help = "Quotes that came after a younger one had been compared";
+        to.register("spread_late", help, it.late.clone());
+        to.register("episodes", "Episodes of a cross that pays begun", it.episodes.clone());
+        to.register("episodes_open", "Episodes that are open", it.open.clone());
+        let help = "Pairs of exchanges that seem to trade two assets under one symbol";
+        to.register("quarantined_pairs", help, it.quarantined.clone());
+    }
+
+    fn register_live(&mut self) {
+        let (to, it) = (&mut self.registry, &self.live);
+        to.register("live_clients", "WebSocket clients", it.clients.clone());
+        to.register("live_sent", "Messages sent to clients", it.sent.clone());
+        let help = "Messages dropped because a client's queue was full";
+        to.register("live_dropped", help, it.dropped.clone());
+        to.register("live_serialised", "Messages turned into JSON", it.serialised.clone());
+        to.register("live_requests", "HTTP requests", it.requests.clone());
+        let help = "Clients closed because they did not answer pings or did not read";
+        to.register("live_dead", help, it.dead.clone());
+        let help = "From the exchange's socket to the client's";
+        to.register("live_latency_seconds", help, it.latency.clone());
+    }
+
+    fn register_process(&mut self) {
+        let (to, it) = (&mut self.registry, &self.process);
+        to.register("resident_memory_bytes", "Memory in use", it.resident.clone());
+        to.register("threads", "Threads", it.threads.clone());
+        to.register("open_descriptors", "Open file descriptors", it.descriptors.clone());
+        let build = Family::<Vec<(&str, &str)>, Gauge>::default();
+        build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        to.register("build_info", "The program's version, as a label", build);
     }
 
     /// The handles of one venue. Look them up once a connection, not once a message.
@@ -261,6 +419,10 @@ impl Metrics {
             let labels = ChannelLabels { exchange, market, channel: channel.name() };
             self.events.get_or_create_owned(&labels)
         };
+        // There from the start, so that the first loss is an increase.
+        for reason in GapReason::ALL {
+            drop(self.gaps.of(venue, reason));
+        }
         VenueMetrics {
             venue,
             reconnects: self.reconnects.clone(),
@@ -273,12 +435,23 @@ impl Metrics {
             decode_errors: self.decode_errors.get_or_create_owned(&labels),
             unknown_frames: self.unknown_frames.get_or_create_owned(&labels),
             connections: self.connections.get_or_create_owned(&labels),
+            lag: self.exchange_lag.get_or_create_owned(&labels),
+            last_message_age: self.last_message_age.get_or_create_owned(&labels),
+            health: Arc::clone(self.health.lock().entry(venue).or_default()),
         }
+    }
+
+    /// All queues that somebody has asked for, by name.
+    #[must_use]
+    pub fn queues(&self) -> Vec<(String, QueueMetrics)> {
+        let names = self.queues.lock().clone();
+        names.into_iter().map(|it| (it.clone(), self.queue(&it))).collect()
     }
 
     /// The handles of one queue.
     #[must_use]
     pub fn queue(&self, name: &str) -> QueueMetrics {
+        self.queues.lock().insert(name.to_owned());
         let labels = QueueLabels { queue: name.to_owned() };
         QueueMetrics {
             dropped: self.queue_dropped.get_or_create_owned(&labels),
@@ -287,10 +460,28 @@ impl Metrics {
         }
     }
 
+    /// The counters of the loss ledger.
+    #[must_use]
+    pub fn gaps(&self) -> GapMetrics {
+        self.gaps.clone()
+    }
+
+    /// The handles of spreads between exchanges.
+    #[must_use]
+    pub fn spreads(&self) -> &SpreadMetrics {
+        &self.spreads
+    }
+
     /// The handles of the files of one channel.
     #[must_use]
     pub fn files(&self, channel: Channel) -> FileMetrics {
-        let labels = FileLabels { channel: channel.name() };
+        self.table(channel.name())
+    }
+
+    /// The handles of the files of one table: `quotes`, `trades`, `spreads` or `gaps`.
+    #[must_use]
+    pub fn table(&self, name: &'static str) -> FileMetrics {
+        let labels = FileLabels { channel: name };
         FileMetrics {
             rows: self.rows_written.get_or_create_owned(&labels),
             lost: self.rows_lost.get_or_create_owned(&labels),
@@ -299,12 +490,53 @@ impl Metrics {
         }
     }
 
-    /// All of them in the Prometheus text format.
+    /// The handles of the journals.
+    #[must_use]
+    pub fn journal(&self) -> JournalMetrics {
+        self.journal.clone()
+    }
+
+    /// All of them in the Prometheus text format, version 0.0.4.
     #[must_use]
     pub fn page(&self) -> String {
         let mut page = String::new();
-        text::encode(&mut page, &self.registry).expect("writing to a String does not fail");
-        page
+        text::encode_registry(&mut page, &self.registry)
+            .expect("writing to a String does not fail");
+        without_families(&page)
+    }
+}
+
+/// Gives a page of the other text format, which types a counter by the name of its family, the
+/// names of samples.
+fn without_families(page: &str) -> String {
+    let mut plain = String::with_capacity(page.len() + 1024);
+    let mut help = None;
+    for line in page.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            help = rest.split_once(' ');
+        } else if let Some((name, kind)) =
+            line.strip_prefix("# TYPE ").and_then(|it| it.split_once(' '))
+        {
+            let suffix = if kind == "counter" { "_total" } else { "" };
+            if let Some((_, help)) = help.take() {
+                plain.extend(["# HELP ", name, suffix, " ", help, "\n"]);
+            }
+            plain.extend(["# TYPE ", name, suffix, " ", kind, "\n"]);
+        } else {
+            plain += line;
+            plain.push('\n');
+        }
+    }
+    plain
+}
+
+impl QueueMetrics {
+    /// Takes down what a consumer finds: how many events, and when the oldest was received.
+    pub fn look(&self, depth: usize, oldest: Option<Nanos>, now: Nanos) {
+        self.depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+        #[expect(clippy::cast_precision_loss, reason = "an age of centuries may be inexact")]
+        let age = oldest.map_or(0.0, |it| now.0.saturating_sub(it.0).max(0) as f64 / 1e9);
+        self.age.set(age);
     }
 }
 
@@ -346,17 +578,27 @@ mod tests {
         venue.reconnected(ReconnectReason::Mute);
         venue.subscriptions(SubscriptionState::Delivering).set(7);
         metrics.queue("writer-0").dropped.inc_by(5);
+        let okx = Venue::new(Exchange::Okx, Market::Perp);
+        metrics.gaps().of(okx, GapReason::Disconnect).inc_by(2);
         metrics.files(Channel::Trades).rows.inc_by(9);
         let page = metrics.page();
         for line in [
             "spread_aggregator_messages_received_total{exchange=\"okx\",market=\"perp\"} 3",
             "spread_aggregator_reconnects_total{exchange=\"okx\",market=\"perp\",reason=\"mute\"} 1",
             "spread_aggregator_subscriptions{exchange=\"okx\",market=\"perp\",state=\"delivering\"} 7",
+            "spread_aggregator_gaps_total{exchange=\"okx\",market=\"perp\",reason=\"disconnect\"} 2",
+            "spread_aggregator_gaps_total{exchange=\"okx\",market=\"perp\",reason=\"crash\"} 0",
             "spread_aggregator_queue_dropped_total{queue=\"writer-0\"} 5",
             "spread_aggregator_rows_written_total{channel=\"trades\"} 9",
+            "# TYPE spread_aggregator_rows_written_total counter",
+            "# HELP spread_aggregator_rows_written_total Rows in finished files.",
+            "# TYPE spread_aggregator_connections_up gauge",
+            "# TYPE spread_aggregator_exchange_lag_seconds histogram",
+            concat!("spread_aggregator_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         ] {
             assert!(page.contains(line), "{line} is not in\n{page}");
         }
+        assert!(!page.contains("# EOF"), "that is OpenMetrics");
         assert_eq!(venue.reconnects(ReconnectReason::Mute), 1);
         assert_eq!(venue.reconnects(ReconnectReason::Io), 0);
     }

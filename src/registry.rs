@@ -3,7 +3,13 @@
 //! Names are interned once, when an instrument list is read; events carry the number. Reading a
 //! list again changes nothing that is there, so the registry does not grow with reconnects.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+};
 
 use parking_lot::RwLock;
 
@@ -19,15 +25,26 @@ pub const INSTRUMENTS_MAX: usize = 100_000;
 pub struct Full;
 
 /// Instruments by id, and ids by (venue, native symbol).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Registry {
     inner: RwLock<Inner>,
+    /// By id, the place of its venue and one more; 0 for an id that there is not.
+    venues: Box<[AtomicU8]>,
 }
+
+const _: () = assert!(Venue::COUNT < u8::MAX as usize, "a place fits into a byte");
 
 #[derive(Debug, Default)]
 struct Inner {
     instruments: Vec<Arc<Instrument>>,
     ids: HashMap<(Venue, String), InstrumentId>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        let venues = (0..INSTRUMENTS_MAX).map(|_| AtomicU8::new(0)).collect();
+        Self { inner: RwLock::default(), venues }
+    }
 }
 
 impl Registry {
@@ -50,15 +67,33 @@ impl Registry {
             return Err(Full);
         }
         let id = InstrumentId(u32::try_from(inner.instruments.len()).expect("below the maximum"));
+        let place = u8::try_from(key.0.index() + 1).expect("asserted above");
+        self.venues[id.0 as usize].store(place, Ordering::Release);
         inner.instruments.push(Arc::new(instrument));
         inner.ids.insert(key, id);
         Ok(id)
+    }
+
+    /// The venue of an id, if it is one of ours. Without a lock, for those who ask for each event.
+    #[must_use]
+    pub fn venue(&self, id: InstrumentId) -> Option<Venue> {
+        let place = self.venues.get(id.0 as usize)?.load(Ordering::Acquire);
+        Some(Venue::at(usize::from(place).checked_sub(1)?))
     }
 
     /// The instrument of an id, if it is one of ours.
     #[must_use]
     pub fn get(&self, id: InstrumentId) -> Option<Arc<Instrument>> {
         self.inner.read().instruments.get(id.0 as usize).cloned()
+    }
+
+    /// The instruments as they are now: those whose name has another meaning by now are left out.
+    #[must_use]
+    pub fn current(&self) -> Vec<Arc<Instrument>> {
+        let inner = self.inner.read();
+        let mut ids: Vec<_> = inner.ids.values().collect();
+        ids.sort_unstable();
+        ids.into_iter().map(|it| Arc::clone(&inner.instruments[it.0 as usize])).collect()
     }
 
     /// How many instruments have been met.
@@ -115,13 +150,26 @@ mod tests {
     }
 
     #[test]
+    fn an_id_knows_its_venue() {
+        let registry = Registry::default();
+        for market in [Market::Perp, Market::Spot] {
+            let wanted = instrument(market, 1);
+            let id = registry.intern(wanted.clone()).expect("room");
+            assert_eq!(registry.venue(id), Some(wanted.venue));
+        }
+        assert_eq!(registry.venue(InstrumentId(2)), None);
+        assert_eq!(registry.venue(InstrumentId(u32::MAX)), None);
+    }
+
+    #[test]
     fn a_contract_that_changed_its_size_is_another_instrument() {
         let registry = Registry::default();
         let old = registry.intern(instrument(Market::Perp, 1)).expect("room");
         let resized = Instrument { contract_size: 10.0, ..instrument(Market::Perp, 1) };
         let new = registry.intern(resized.clone()).expect("room");
         assert_ne!(old, new);
-        assert_eq!(registry.intern(resized), Ok(new));
+        assert_eq!(registry.intern(resized.clone()), Ok(new));
+        assert_eq!(registry.current(), [Arc::new(resized)]);
     }
 
     #[test]

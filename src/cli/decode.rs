@@ -126,7 +126,7 @@ impl Decoder {
         match serde_json::from_slice(line) {
             Ok(Line { raw: Some(text), ts_recv, .. }) => {
                 self.received(ts_recv.as_ref());
-                self.frame(&text, |it, inbox| (it.decode)(&text, inbox), out)
+                self.frame(&text, |it, inbox| it.read(&text, inbox), out)
             }
             Ok(Line { raw_b64: Some(text), ts_recv, .. }) => {
                 self.received(ts_recv.as_ref());
@@ -143,7 +143,7 @@ impl Decoder {
             _ => match str::from_utf8(line) {
                 Ok(text) => {
                     self.received(None);
-                    self.frame(text, |it, inbox| (it.decode)(text, inbox), out)
+                    self.frame(text, |it, inbox| it.read(text, inbox), out)
                 }
                 Err(err) => self.refuse(format!("not UTF-8: {err}"), &shown, out),
             },

@@ -3,6 +3,7 @@
 use std::{
     fmt::Write as _,
     io::{self, IsTerminal, Write},
+    net::SocketAddr,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::{
     config::{self, Plan},
+    live::{Door, LiveError, process::usage},
     market::Channel,
     metrics::Metrics,
     pipeline,
@@ -40,6 +42,9 @@ pub(super) struct Options {
     /// The folder of the dataset. Simulated prices do not belong among real ones.
     #[arg(long, value_name = "DIR", default_value = "demo-data")]
     dir: PathBuf,
+    /// Where the dashboard is: port 8080, or any free one when that is taken.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
@@ -52,9 +57,15 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     .context("failed to listen on the loopback interface")?;
     let plan = plan(options, &simulator).map_err(|err| Failure::Usage(err.into()))?;
     let (metrics, stop) = (Metrics::new(), Stop::default());
+    let door = door(options, &plan)?;
+    if let Some(door) = &door {
+        let mut out = io::stdout().lock();
+        writeln!(out, "dashboard: {}\n", door.url())?;
+        out.flush()?;
+    }
     let stage =
         Stage { options, simulator: &simulator, plan: &plan, metrics: &metrics, stop: &stop };
-    let summary = stopping_on_signals(&stop, || stage.play())
+    let summary = stopping_on_signals(&stop, || stage.play(door))
         .context("failed to handle signals")?
         .context("failed to start a thread")??;
     let mut out = io::stdout().lock();
@@ -81,6 +92,17 @@ fn plan(options: &Options, simulator: &Simulator) -> Result<Plan, config::Config
     Ok(plan)
 }
 
+/// The usual port, unless somebody wants another or has it already.
+fn door(options: &Options, plan: &Plan) -> Result<Option<Door>, LiveError> {
+    let Some(live) = &plan.live else { return Ok(None) };
+    match Door::open(options.listen.unwrap_or(live.listen)) {
+        Err(err) if err.is_in_use() && options.listen.is_none() => {
+            Door::open(SocketAddr::new(live.listen.ip(), 0)).map(Some)
+        }
+        opened => opened.map(Some),
+    }
+}
+
 /// All that a demonstration needs.
 struct Stage<'a> {
     options: &'a Options,
@@ -93,7 +115,7 @@ struct Stage<'a> {
 type Played = Result<pipeline::Summary, pipeline::PipelineError>;
 
 impl Stage<'_> {
-    fn play(&self) -> io::Result<Played> {
+    fn play(&self, door: Option<Door>) -> io::Result<Played> {
         // The exchanges outlive the collector: a stop is not to look like a failure of theirs.
         let closing_time = Stop::default();
         thread::scope(|scope| {
@@ -101,7 +123,8 @@ impl Stage<'_> {
             let serve = || self.simulator.serve(&closing_time);
             spawn("simulator").spawn_scoped(scope, serve)?;
             let watching = spawn("demo").spawn_scoped(scope, || self.watch());
-            let played = watching.map(|_| pipeline::run(self.plan, self.metrics, self.stop));
+            let run = || pipeline::run_at(door, self.plan, self.metrics, self.stop);
+            let played = watching.map(|_| run());
             self.stop.request();
             closing_time.request();
             played
@@ -143,7 +166,8 @@ impl Stage<'_> {
             .map(|n| self.metrics.queue(&format!("writer-{n}")).dropped.get())
             .sum();
         let files = Channel::ALL.map(|it| self.metrics.files(it).files.get());
-        let memory = resident().map_or("?".into(), |it| ByteSize(it).display().iec().to_string());
+        let memory =
+            usage().map_or("?".into(), |it| ByteSize(it.resident).display().iec().to_string());
         let line = format!(
             "{:>3.0} s  {:>8} events/s  {decoded} events  {dropped} dropped  {} files  {memory}",
             elapsed.as_secs_f64(),
@@ -153,13 +177,6 @@ impl Stage<'_> {
         // As above.
         let _ = write!(io::stderr(), "\r\x1b[K{line}");
     }
-}
-
-/// Memory of this process that is in use, in bytes; `None` where the system does not say.
-fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|it| it * 1024)
 }
 
 fn print_query(dir: &Path, out: &mut impl Write) -> io::Result<()> {

@@ -1,12 +1,16 @@
 //! The command line: one file a subcommand. Data goes to stdout, logs to stderr.
 
+mod compact;
 mod decode;
 mod demo;
+mod gaps;
+mod recover;
 mod run;
 mod signals;
 mod simulate;
 mod symbols;
 mod validate;
+mod verify;
 
 use std::{
     io::{self, Write},
@@ -56,8 +60,16 @@ enum Command {
     Symbols(symbols::Options),
     /// Read raw frames, print normalised events: the tool for debugging a feed.
     Decode(decode::Options),
+    /// Merge the files of finished days into few large ones, sorted by symbol and time.
+    Compact(compact::Options),
+    /// Read every file back and print a line for each that is wrong.
+    Verify(verify::Options),
+    /// Turn journals left by a crash into Parquet files, which run does by itself at its start.
+    Recover(recover::Options),
     /// Serve the simulated exchanges, for load and fault tests.
     Simulate(simulate::Options),
+    /// Print the loss ledger, and how much of each day is covered.
+    Gaps(gaps::Options),
 }
 
 /// Which venue a command is about.
@@ -117,6 +129,10 @@ impl Cli {
             Command::Validate(it) => validate::run(&it),
             Command::Symbols(it) => symbols::run(&it),
             Command::Decode(it) => decode::run(&it),
+            Command::Compact(it) => compact::run(&it),
+            Command::Verify(it) => verify::run(&it),
+            Command::Recover(it) => recover::run(&it),
+            Command::Gaps(it) => gaps::run(&it),
         };
         let (code, err) = match done {
             Ok(()) => return ExitCode::SUCCESS,

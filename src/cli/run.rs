@@ -89,5 +89,19 @@ pub(super) fn print(
         plan.storage.dir.display(),
         summary.dropped,
         written.rows_lost
-    )
+    )?;
+    if 0 < written.rows_left {
+        writeln!(out, "{} rows stay in journals: run again, or recover", written.rows_left)?;
+    }
+    if plan.spreads.is_some() {
+        let it = metrics.spreads();
+        writeln!(
+            out,
+            "{} episodes of crosses that pay; {} of {} quotes came too late to be compared in order",
+            it.episodes.get(),
+            it.late.get(),
+            it.updates.get()
+        )?;
+    }
+    Ok(())
 }

@@ -13,6 +13,7 @@ use crate::{
     feed::{
         discovery::discover,
         plan::{connections, plan as plan_connections},
+        shard::Shard,
     },
 };
 
@@ -39,7 +40,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     for venue in &plan.venues {
         let (symbols, exact) = match options.online.then(|| listed(venue)) {
             None if venue.filter.symbols.is_empty() => (venue.filter.max_symbols, false),
-            None => (venue.filter.symbols.len(), true),
+            None => (venue.filter.symbols.len(), plan.shard == Shard::WHOLE),
             Some(Ok(symbols)) => (symbols, true),
             Some(Err(err)) => {
                 failed.push(format!("{}: {err:#}", venue.protocol.venue));
@@ -82,10 +83,24 @@ fn totals(plan: &Plan, threads: usize, out: &mut impl Write) -> io::Result<()> {
         out,
         "\n{} writer threads, up to {} threads in all; queues of {} events; files in {}, {}",
         plan.writers,
-        // The main thread and the one that waits for signals.
-        threads + plan.writers + 2,
+        // The main thread, those for signals, journals and the ledger, at first the recovery, and
+        // two that serve.
+        threads + plan.writers + 5 + 2 * usize::from(plan.live.is_some()),
         plan.queue_capacity,
         plan.storage.dir.display(),
         plan.storage.compression
-    )
+    )?;
+    if plan.shard != Shard::WHOLE {
+        writeln!(out, "this host takes shard {} of the symbols", plan.shard)?;
+    }
+    match &plan.live {
+        Some(live) => writeln!(
+            out,
+            "served on http://{}/ {}, up to {} WebSocket clients of two threads each",
+            live.listen,
+            if live.token.is_some() { "to those who show the token" } else { "to everybody" },
+            live.max_clients
+        ),
+        None => writeln!(out, "served to nobody"),
+    }
 }

@@ -5,6 +5,7 @@ use std::{
     fmt::Display,
     fs,
     net::SocketAddr,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,38 +14,54 @@ use tungstenite::http::Uri;
 
 use super::{
     Plan, Problems, Root, VenuePlan,
-    written::{self, Amount, Count},
+    written::{self, Amount, Count, Period},
 };
 use crate::{
     exchange::{self, Protocol},
-    feed::{discovery::Filter, session::Patience},
+    feed::{discovery::Filter, session::Patience, shard::Shard},
+    live::{self, Origin, Token},
     market::{Channel, Exchange, Market, UnknownName, Venue},
-    store,
+    spreads, store,
 };
 
 /// More writer threads than this are a slip of the pen.
 const WRITERS_MAX: usize = 64;
 /// More connections to one venue than this are a slip of the pen.
 const THREADS_MAX: usize = 1000;
+/// Who can bear to lose more than this wants no journal.
+const JOURNAL_FLUSH_MAX: Duration = Duration::from_mins(1);
+/// A hundred years, which is to say for ever.
+const KEEP_DAYS_MAX: usize = 36_525;
 /// 8 GB of events.
 const CAPACITY_MAX: usize = 100_000_000;
+/// Two threads each: more than this are a slip of the pen.
+const CLIENTS_MAX: usize = 100_000;
+/// More in a second than this are no limit.
+const REQUESTS_MAX: usize = 1_000_000;
 /// As many as the registry holds.
 const SYMBOLS_MAX: usize = crate::registry::INSTRUMENTS_MAX;
+/// 6 KB an instrument.
+const SAMPLES_MAX: u128 = 1000;
+/// Quotes of this long wait in memory.
+const REORDER_MAX: Duration = Duration::from_secs(10);
 
 pub(super) fn plan(it: &written::Written, beside: &Path) -> Result<Plan, Problems> {
     let mut check = Check { problems: Vec::new() };
     let storage = check.storage(&it.storage);
     check.within("queues.capacity", it.queues.capacity, CAPACITY_MAX);
-    check.live(&it.live);
-    check.not_zero("spreads.max_quote_age", it.spreads.max_quote_age);
-    check.finite("spreads.min_net_bps", it.spreads.min_net_bps);
+    let live = check.live(&it.live);
+    let spreads = check.spreads(&it.spreads, &it.exchange);
     check.defaults(&it.defaults);
-    let venues = check.venues(it, beside);
+    let shard = check.shard(&it.storage.shard);
+    let venues = check.venues(it, shard, beside);
     match storage {
         Some(storage) if check.problems.is_empty() => Ok(Plan {
             storage,
             writers: it.storage.threads.0,
+            shard,
             queue_capacity: it.queues.capacity.0,
+            live,
+            spreads,
             venues,
         }),
         _ => Err(Problems(check.problems)),
@@ -66,7 +83,7 @@ impl Check {
         }
     }
 
-    fn not_zero(&mut self, key: &str, written::Period(value): written::Period) {
+    fn not_zero(&mut self, key: &str, Period(value): Period) {
         if value == Duration::ZERO {
             self.problem(key, "must be longer than 0s");
         }
@@ -96,12 +113,21 @@ impl Check {
             self.problem("storage.rotate_size", r#"must be "1MiB" or more"#);
         }
         self.within("storage.threads", it.threads, WRITERS_MAX);
+        if JOURNAL_FLUSH_MAX < it.journal_flush.0 {
+            let max = humantime::format_duration(JOURNAL_FLUSH_MAX);
+            self.problem("storage.journal_flush", format_args!("must not be longer than {max}"));
+        }
+        if let Some(days) = it.keep_days {
+            self.within("storage.keep_days", days, KEEP_DAYS_MAX);
+        }
         match it.compression.parse() {
             Ok(compression) => Some(store::Settings {
                 dir: it.dir.clone(),
+                journal_flush: it.journal_flush.0,
                 rotate: it.rotate.0,
                 rotate_size: it.rotate_size.0,
                 compression,
+                keep_days: it.keep_days.and_then(|it| u32::try_from(it.0).ok()),
             }),
             Err(err) => {
                 self.problem("storage.compression", err);
@@ -110,19 +136,129 @@ impl Check {
         }
     }
 
-    fn live(&mut self, it: &written::Live) {
+    fn shard(&mut self, written: &str) -> Shard {
+        written.parse().unwrap_or_else(|err| {
+            self.problem("storage.shard", err);
+            Shard::WHOLE
+        })
+    }
+
+    fn live(&mut self, it: &written::Live) -> Option<live::Settings> {
+        /// A request names symbols, a few bytes each.
+        const REQUEST_SIZES: RangeInclusive<u64> = 1 << 10..=16 << 20;
         // Switched off, it may say what it likes.
         if !it.enabled {
-            return;
+            return None;
         }
-        if it.listen.parse::<SocketAddr>().is_err() {
+        self.within("live.client_queue", it.client_queue, CAPACITY_MAX);
+        self.within("live.max_clients", it.max_clients, CLIENTS_MAX);
+        self.not_zero("live.ping_interval", it.ping_interval);
+        self.within("live.max_subscriptions", it.max_subscriptions, SYMBOLS_MAX);
+        self.within("live.max_requests", it.max_requests, REQUESTS_MAX);
+        if !REQUEST_SIZES.contains(&it.max_request_size.0) {
+            self.problem("live.max_request_size", r#"must be from "1KiB" to "16MiB""#);
+        }
+        let token = it.token.as_ref().and_then(|it| self.token(it));
+        let origins = it.origins.iter().filter_map(|it| self.origin(it)).collect();
+        let Ok(listen) = it.listen.parse::<SocketAddr>() else {
             let wrong = &it.listen;
             let what = format_args!("must be an address such as \"127.0.0.1:8080\", not {wrong:?}");
             self.problem("live.listen", what);
+            return None;
+        };
+        if !listen.ip().is_loopback() && it.token.is_none() && !it.insecure {
+            let what = format_args!(
+                "{listen} can be reached from other machines: set token = \"...\", of your own \
+                 making, which every client must then show, or insecure = true to let everybody in"
+            );
+            self.problem("live.listen", what);
         }
-        self.within("live.client_queue", it.client_queue, CAPACITY_MAX);
-        self.within("live.max_clients", it.max_clients, CAPACITY_MAX);
-        self.not_zero("live.ping_interval", it.ping_interval);
+        Some(live::Settings {
+            listen,
+            client_queue: it.client_queue.0,
+            max_clients: it.max_clients.0,
+            ping_interval: it.ping_interval.0,
+            max_subscriptions: it.max_subscriptions.0,
+            max_requests: u32::try_from(it.max_requests.0).unwrap_or(u32::MAX),
+            max_request_bytes: usize::try_from(it.max_request_size.0).unwrap_or(usize::MAX),
+            token,
+            origins,
+        })
+    }
+
+    /// What is said of a token never quotes it.
+    fn token(&mut self, token: &str) -> Option<Token> {
+        let parsed = Token::new(token);
+        if parsed.is_none() {
+            let what = "must be visible ASCII characters, at least one, without spaces";
+            self.problem("live.token", what);
+        }
+        parsed
+    }
+
+    fn origin(&mut self, origin: &str) -> Option<Origin> {
+        let parsed = origin.parse().ok();
+        if parsed.is_none() {
+            let what = format_args!("must be like \"https://host:8443\", not {origin:?}");
+            self.problem("live.origins", what);
+        }
+        parsed
+    }
+
+    fn spreads(
+        &mut self,
+        it: &written::Spreads,
+        exchanges: &[written::Exchange],
+    ) -> Option<spreads::Settings> {
+        self.not_zero("spreads.max_quote_age", it.max_quote_age);
+        self.finite("spreads.min_net_bps", it.min_net_bps);
+        self.not_negative("spreads.hysteresis_bps", it.hysteresis_bps);
+        self.not_negative("spreads.identity_guard", it.identity_guard);
+        if it.identity_guard.0 == 0.0 {
+            self.problem("spreads.identity_guard", "must be above 0, such as 0.2 for 20 %");
+        }
+        self.not_zero("spreads.sample_every", it.sample_every);
+        self.windows(it.window, it.sample_every);
+        if REORDER_MAX < it.reorder.0 {
+            let max = humantime::format_duration(REORDER_MAX);
+            self.problem("spreads.reorder", format_args!("must be \"{max}\" or less"));
+        }
+        let mut same_asset = Vec::new();
+        for it in &it.same_asset {
+            match it.parse() {
+                Ok(it) => same_asset.push(it),
+                Err(err) => self.problem("spreads.same_asset", err),
+            }
+        }
+        let venue = |it: &written::Exchange| {
+            Some(Venue::new(it.name.parse().ok()?, it.market.parse().ok()?))
+        };
+        let fees = exchanges.iter().filter_map(|it| Some((venue(it)?, it.taker_fee_bps.0)));
+        it.enabled.then(|| spreads::Settings {
+            max_quote_age: it.max_quote_age.0,
+            min_net_bps: it.min_net_bps.0,
+            hysteresis_bps: it.hysteresis_bps.0,
+            identity_guard: it.identity_guard.0,
+            identity_after: it.identity_after.0,
+            same_asset,
+            taker_fee_bps: fees.collect(),
+            window: it.window.0,
+            sample_every: it.sample_every.0,
+            reorder: it.reorder.0,
+        })
+    }
+
+    fn windows(&mut self, Period(window): Period, Period(step): Period) {
+        if window < step {
+            self.problem("spreads.window", "must not be shorter than sample_every");
+        }
+        let steps = window.as_millis() / step.as_millis().max(1);
+        if SAMPLES_MAX < steps {
+            let what = format_args!(
+                "must be {SAMPLES_MAX} times sample_every at most, for the memory, not {steps} times"
+            );
+            self.problem("spreads.window", what);
+        }
     }
 
     fn defaults(&mut self, it: &written::Defaults) {
@@ -153,7 +289,7 @@ impl Check {
         }
     }
 
-    fn venues(&mut self, it: &written::Written, beside: &Path) -> Vec<VenuePlan> {
+    fn venues(&mut self, it: &written::Written, shard: Shard, beside: &Path) -> Vec<VenuePlan> {
         let mut seen = HashSet::new();
         let mut venues = Vec::new();
         for (n, exchange) in it.exchange.iter().enumerate() {
@@ -163,7 +299,8 @@ impl Check {
                 let venue = protocol.venue;
                 self.problem(&at, format_args!("{venue} is there twice; merge the two"));
             }
-            let plan = self.venue(&at, protocol, exchange, &it.defaults, beside);
+            let mut plan = self.venue(&at, protocol, exchange, &it.defaults, beside);
+            plan.filter.shard = shard;
             if exchange.enabled {
                 venues.push(plan);
             }
@@ -268,6 +405,7 @@ impl Check {
             min_quote_volume: min_quote_volume.0,
             max_quote_volume: max_quote_volume.0,
             max_symbols: it.max_symbols.0,
+            shard: Shard::WHOLE,
         }
     }
 

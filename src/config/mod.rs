@@ -17,9 +17,11 @@ use crate::{
         discovery::Filter,
         http::{CertificateError, Client},
         session::Patience,
+        shard::Shard,
     },
+    live,
     market::Channel,
-    store,
+    spreads, store,
 };
 
 /// What the program is to do.
@@ -29,8 +31,14 @@ pub struct Plan {
     pub storage: store::Settings,
     /// Writer threads; at least one.
     pub writers: usize,
+    /// Which of all instruments are this host's.
+    pub shard: Shard,
     /// Events each consumer's queue holds; at least one.
     pub queue_capacity: usize,
+    /// How clients are served; `None` when they are not.
+    pub live: Option<live::Settings>,
+    /// How quotes are compared between exchanges; `None` when they are not.
+    pub spreads: Option<spreads::Settings>,
     /// The venues to collect from; at least one, each once.
     pub venues: Vec<VenuePlan>,
 }
@@ -140,11 +148,25 @@ pub fn load(path: &Path) -> Result<Plan, ConfigError> {
 /// # Errors
 /// When it is not valid.
 pub fn parse(text: &str, path: &Path) -> Result<Plan, ConfigError> {
-    let written: Written = toml::from_str(text)
-        .map_err(|cause| ConfigError::Syntax { path: path.to_owned(), cause: Box::new(cause) })?;
+    let written: Written = toml::from_str(text).map_err(|mut cause| {
+        hide_token(&mut cause, text);
+        ConfigError::Syntax { path: path.to_owned(), cause: Box::new(cause) }
+    })?;
     let beside = path.parent().unwrap_or(Path::new(""));
     check::plan(&written, beside)
         .map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })
+}
+
+/// Messages quote the line that is wrong, but for one that seems to hold a token.
+fn hide_token(cause: &mut toml::de::Error, text: &str) {
+    let Some(at) = cause.span().map(|it| it.start.min(text.len())) else { return };
+    let before = text.get(..at).unwrap_or_default();
+    let start = before.rfind('\n').map_or(0, |it| it + 1);
+    if text.get(start..).is_some_and(|it| it.trim_start().starts_with("tok")) {
+        let line = 1 + before.matches('\n').count();
+        let what = cause.message().to_owned();
+        *cause = serde::de::Error::custom(format_args!("line {line}: {what}"));
+    }
 }
 
 #[cfg(test)]

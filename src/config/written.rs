@@ -28,6 +28,8 @@ pub(super) struct Storage {
     pub(super) rotate_size: Size,
     pub(super) compression: String,
     pub(super) threads: Count,
+    pub(super) keep_days: Option<Count>,
+    pub(super) shard: String,
 }
 
 impl Default for Storage {
@@ -39,6 +41,8 @@ impl Default for Storage {
             rotate_size: Size(256 << 20),
             compression: "zstd(1)".into(),
             threads: Count(1),
+            keep_days: None,
+            shard: "1/1".into(),
         }
     }
 }
@@ -55,7 +59,6 @@ impl Default for Queues {
     }
 }
 
-/// Checked, and used once the live side is there.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Live {
@@ -64,6 +67,12 @@ pub(super) struct Live {
     pub(super) client_queue: Count,
     pub(super) max_clients: Count,
     pub(super) ping_interval: Period,
+    pub(super) max_subscriptions: Count,
+    pub(super) max_requests: Count,
+    pub(super) max_request_size: Size,
+    pub(super) token: Option<String>,
+    pub(super) insecure: bool,
+    pub(super) origins: Vec<String>,
 }
 
 impl Default for Live {
@@ -74,21 +83,45 @@ impl Default for Live {
             client_queue: Count(4096),
             max_clients: Count(1000),
             ping_interval: Period(Duration::from_secs(15)),
+            max_subscriptions: Count(1000),
+            max_requests: Count(100),
+            max_request_size: Size(64 << 10),
+            token: None,
+            insecure: false,
+            origins: Vec::new(),
         }
     }
 }
 
-/// Checked, and used once spreads are computed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Spreads {
+    pub(super) enabled: bool,
     pub(super) max_quote_age: Period,
     pub(super) min_net_bps: Amount,
+    pub(super) hysteresis_bps: Amount,
+    pub(super) identity_guard: Amount,
+    pub(super) identity_after: Period,
+    pub(super) same_asset: Vec<String>,
+    pub(super) window: Period,
+    pub(super) sample_every: Period,
+    pub(super) reorder: Period,
 }
 
 impl Default for Spreads {
     fn default() -> Self {
-        Self { max_quote_age: Period(Duration::from_secs(2)), min_net_bps: Amount(0.0) }
+        Self {
+            enabled: true,
+            max_quote_age: Period(Duration::from_secs(2)),
+            min_net_bps: Amount(0.0),
+            hysteresis_bps: Amount(0.0),
+            identity_guard: Amount(0.2),
+            identity_after: Period(Duration::from_mins(1)),
+            same_asset: Vec::new(),
+            window: Period(Duration::from_mins(15)),
+            sample_every: Period(Duration::from_secs(5)),
+            reorder: Period(Duration::from_millis(20)),
+        }
     }
 }
 

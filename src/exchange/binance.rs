@@ -3,6 +3,8 @@
 //! <https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams>
 //! <https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams>
 
+mod rest;
+
 use super::prelude::*;
 
 pub(super) const SPOT: Protocol = Protocol {
@@ -17,9 +19,9 @@ pub(super) const SPOT: Protocol = Protocol {
     rest: Rest {
         url: "https://api.binance.com",
         instruments: "/api/v3/exchangeInfo?symbolStatus=TRADING&permissions=SPOT&showPermissionSets=false",
-        read_instruments,
+        read_instruments: rest::read_instruments,
         volumes: "/api/v3/ticker/24hr?type=MINI",
-        read_volumes,
+        read_volumes: rest::read_volumes,
     },
     limits: Limits {
         // 1024 streams; a request of 437 was once ignored in silence.
@@ -33,7 +35,9 @@ pub(super) const SPOT: Protocol = Protocol {
         // 24 hours.
         lifetime: Some(Duration::from_hours(23)),
     },
-    quirks: Quirks::NONE,
+    // Those of `aggTrade` are too, as it leaves out what was not matched by the book; those of
+    // `trade` on the futures are not.
+    quirks: Quirks { hot, consecutive_trade_ids: true, ..Quirks::NONE },
 };
 
 pub(super) const PERP: Protocol = Protocol {
@@ -138,6 +142,72 @@ struct Data<'a> {
     execution: Option<Text<'a>>,
 }
 
+/// Of spot.
+const QUOTE: Template<7> =
+    Template::new(r#"{"stream":"~","data":{"u":~,"s":"~","b":"~","B":"~","a":"~","A":"~"}}"#);
+/// Of perpetuals, until and since 2026-06.
+const NAMED_QUOTE: Template<9> = Template::new(
+    r#"{"stream":"~","data":{"e":"bookTicker","u":~,"s":"~","b":"~","B":"~","a":"~","A":"~","T":~,"E":~}}"#,
+);
+const PAIRED_QUOTE: Template<11> = Template::new(
+    r#"{"stream":"~","data":{"e":"bookTicker","u":~,"s":"~","ps":"~","b":"~","B":"~","a":"~","A":"~","T":~,"E":~,"st":~}}"#,
+);
+const TRADE: Template<9> = Template::new(
+    r#"{"stream":"~","data":{"e":"trade","E":~,"s":"~","t":~,"p":"~","q":"~","T":~,"m":~,"M":~}}"#,
+);
+/// Trades of perpetuals, until and since 2026-06.
+const AGGREGATE: Template<10> = Template::new(
+    r#"{"stream":"~","data":{"e":"aggTrade","E":~,"a":~,"s":"~","p":"~","q":"~","f":~,"l":~,"T":~,"m":~}}"#,
+);
+const SIZED_AGGREGATE: Template<12> = Template::new(
+    r#"{"stream":"~","data":{"e":"aggTrade","E":~,"a":~,"s":"~","p":"~","q":"~","nq":"~","f":~,"l":~,"T":~,"m":~,"st":~}}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    if let Some([_, update, symbol, sides @ ..]) = QUOTE.values(text) {
+        return template::quote(inbox, symbol, None, Some(whole(update)?), sides);
+    }
+    if let Some([_, update, symbol, bid, bids, ask, asks, time, sent]) = NAMED_QUOTE.values(text) {
+        let sent = millis(time).and(millis(sent))?;
+        let sides = [bid, bids, ask, asks];
+        return template::quote(inbox, symbol, sent, Some(whole(update)?), sides);
+    }
+    if let Some([_, update, symbol, _, bid, bids, ask, asks, time, sent, margin]) =
+        PAIRED_QUOTE.values(text)
+    {
+        let sent = millis(time).and(whole(margin)).and(millis(sent))?;
+        let sides = [bid, bids, ask, asks];
+        return template::quote(inbox, symbol, sent, Some(whole(update)?), sides);
+    }
+    if let Some([_, sent, symbol, id, price, size, time, sold, best]) = TRADE.values(text) {
+        millis(sent).and(flag(best))?;
+        return hot_trade(symbol, id, [price, size], time, sold, inbox);
+    }
+    if let Some([_, sent, id, symbol, price, size, first, last, time, sold]) =
+        AGGREGATE.values(text)
+    {
+        millis(sent).and(whole(first)).and(whole(last))?;
+        return hot_trade(symbol, id, [price, size], time, sold, inbox);
+    }
+    let [_, sent, id, symbol, price, size, _, first, last, time, sold, margin] =
+        SIZED_AGGREGATE.values(text)?;
+    millis(sent).and(whole(first)).and(whole(last)).and(whole(margin))?;
+    hot_trade(symbol, id, [price, size], time, sold, inbox)
+}
+
+fn hot_trade(
+    symbol: &str,
+    id: &str,
+    [price, size]: [&str; 2],
+    time: &str,
+    sold: &str,
+    inbox: &mut Inbox,
+) -> Option<()> {
+    let id = TradeId::Number(whole(id)?.cast_unsigned());
+    let side = if flag(sold)? { Side::Sell } else { Side::Buy };
+    inbox.trade(symbol, millis(time)?, quoted(price, size)?, side, id).ok()
+}
+
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
     match from_str(text) {
         Ok(Frame { stream, data: Some(data), .. }) => event(stream, &data, inbox)?,
@@ -233,52 +303,4 @@ fn unusual(text: &str, err: serde_json::Error, inbox: &mut Inbox) -> Result<(), 
         }
         _ => Err(err.into()),
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Info<'a> {
-    symbol: String,
-    #[serde(borrow)]
-    status: Text<'a>,
-    base_asset: String,
-    quote_asset: String,
-    is_spot_trading_allowed: Option<bool>,
-    #[serde(borrow)]
-    contract_type: Option<Text<'a>>,
-}
-
-fn read_instruments(body: &str, to: &mut Vec<Listing>) -> Result<Option<String>, DecodeError> {
-    #[derive(Deserialize)]
-    struct Body<'a> {
-        #[serde(borrow)]
-        symbols: Vec<Info<'a>>,
-    }
-    let open = |it: &Info<'_>| {
-        // Dated futures and shares are contracts of other types.
-        let perpetual = it.contract_type.as_ref().is_none_or(|it| it.0 == "PERPETUAL");
-        it.status.0 == "TRADING" && perpetual && it.is_spot_trading_allowed.unwrap_or(true)
-    };
-    let body: Body<'_> = from_str(body)?;
-    to.extend(body.symbols.into_iter().filter(open).map(|it| Listing {
-        symbol_native: it.symbol,
-        base: it.base_asset,
-        quote: it.quote_asset,
-        contract_size: 1.0,
-    }));
-    Ok(None)
-}
-
-fn read_volumes(body: &str, to: &mut Vec<Volume>) -> Result<(), DecodeError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Row {
-        symbol: String,
-        quote_volume: Num,
-    }
-    let rows: Vec<Row> = from_str(body)?;
-    to.extend(
-        rows.into_iter().map(|it| Volume { symbol_native: it.symbol, last_day: it.quote_volume.0 }),
-    );
-    Ok(())
 }

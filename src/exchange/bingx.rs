@@ -3,9 +3,7 @@
 //! <https://bingx-api.github.io/docs-v3/#/en/Spot/Websocket%20Market%20Data>
 //! <https://bingx-api.github.io/docs-v3/#/en/Swap/Websocket%20Market%20Data>
 
-use std::io::Read;
-
-use flate2::bufread::GzDecoder;
+mod rest;
 
 use super::prelude::*;
 
@@ -26,9 +24,9 @@ pub(super) const SPOT: Protocol = Protocol {
     rest: Rest {
         url: "https://open-api.bingx.com",
         instruments: "/openApi/spot/v1/common/symbols",
-        read_instruments: read_pairs,
+        read_instruments: rest::read_pairs,
         volumes: "/openApi/spot/v1/ticker/24hr",
-        read_volumes,
+        read_volumes: rest::read_volumes,
     },
     limits: Limits {
         // 200.
@@ -42,7 +40,7 @@ pub(super) const SPOT: Protocol = Protocol {
     },
     // The server pings, in its own words, every 5 s.
     // Frames may hold trades that earlier ones held.
-    quirks: Quirks { decode_binary, repeats_trades: true, timestamp: true, ..Quirks::NONE },
+    quirks: Quirks { hot, decode_binary, repeats_trades: true, timestamp: true, ..Quirks::NONE },
 };
 
 pub(super) const PERP: Protocol = Protocol {
@@ -53,7 +51,7 @@ pub(super) const PERP: Protocol = Protocol {
     }],
     rest: Rest {
         instruments: "/openApi/swap/v2/quote/contracts",
-        read_instruments: read_contracts,
+        read_instruments: rest::read_contracts,
         volumes: "/openApi/swap/v2/quote/ticker",
         ..SPOT.rest
     },
@@ -128,18 +126,30 @@ struct Print<'a> {
 
 /// Every frame is a gzip member of its own, pings too.
 fn decode_binary(frame: &[u8], inbox: &mut Inbox) -> Result<(), DecodeError> {
-    let mut text = std::mem::take(&mut inbox.scratch);
-    text.clear();
-    let mut inflated = GzDecoder::new(frame).take(INFLATED_BYTES_MAX as u64 + 1);
-    let result = match inflated.read_to_string(&mut text) {
-        Ok(bytes) if INFLATED_BYTES_MAX < bytes => {
-            Err(DecodeError::Value("a frame that unpacks without an end"))
-        }
-        Ok(_) => decode(&text, inbox),
-        Err(err) => Err(DecodeError::Binary(err.to_string())),
-    };
-    inbox.scratch = text;
+    let mut gunzip = std::mem::take(&mut inbox.gunzip);
+    let read = |text: &str| hot(text, inbox).map_or_else(|| decode(text, inbox), Ok);
+    let result = gunzip.unpack(frame, INFLATED_BYTES_MAX).and_then(read);
+    inbox.gunzip = gunzip;
     result
+}
+
+const QUOTE: Template<7> = Template::new(
+    r#"{"code":0,"data":{"A":"~","B":"~","E":~,"a":"~","b":"~","e":"bookTicker","s":"~"},"dataType":"~@bookTicker","success":true}"#,
+);
+const PERP_QUOTE: Template<9> = Template::new(
+    r#"{"code":0,"dataType":"~@bookTicker","data":{"e":"bookTicker","u":~,"E":~,"T":~,"s":"~","b":"~","B":"~","a":"~","A":"~"}}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    if let Some([asks, bids, sent, ask, bid, _, symbol]) = QUOTE.values(text) {
+        return template::quote(inbox, symbol, millis(sent)?, None, [bid, bids, ask, asks]);
+    }
+    let [symbol, update, sent, changed, _, sides @ ..] = PERP_QUOTE.values(text)?;
+    let (sent, changed) = (millis(sent)??, millis(changed)??);
+    if STALE < sent.0.saturating_sub(changed.0) {
+        return None;
+    }
+    template::quote(inbox, symbol, Some(sent), Some(whole(update)?), sides)
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
@@ -204,104 +214,4 @@ fn print(symbol: &str, it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeEr
     };
     let id = it.id.as_ref().map_or(TradeId::None, |Id(id)| TradeId::parse(id));
     inbox.trade(symbol, it.time.and_then(|it| it.0), level(it.price, it.size), side, id)
-}
-
-/// A failure, too, is an answer of HTTP status 200.
-fn data<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, DecodeError> {
-    #[derive(Deserialize)]
-    struct Reply<'a> {
-        code: Int,
-        #[serde(borrow)]
-        msg: Option<Text<'a>>,
-        #[serde(borrow)]
-        data: Option<&'a RawValue>,
-    }
-    let reply: Reply<'_> = from_str(body)?;
-    match reply.data {
-        Some(data) if reply.code.0 == 0 => read(data),
-        _ => {
-            let message = reply.msg.unwrap_or_default().0.into_owned();
-            Err(DecodeError::Refused { code: reply.code.0.to_string(), message })
-        }
-    }
-}
-
-/// The status of what can be traded.
-const ONLINE: Int = Int(1);
-
-fn read_pairs(body: &str, to: &mut Vec<Listing>) -> Result<Option<String>, DecodeError> {
-    #[derive(Deserialize)]
-    struct Pairs {
-        symbols: Vec<Row>,
-    }
-    #[derive(Deserialize)]
-    struct Row {
-        symbol: String,
-        status: Int,
-    }
-    let Pairs { symbols } = data(body)?;
-    for it in symbols.into_iter().filter(|it| it.status == ONLINE) {
-        // A pair names its assets in no other way.
-        let Some((base, quote)) = it.symbol.rsplit_once('-') else { continue };
-        let (base, quote) = (base.to_owned(), quote.to_owned());
-        to.push(Listing { symbol_native: it.symbol, base, quote, contract_size: 1.0 });
-    }
-    Ok(None)
-}
-
-fn read_contracts(body: &str, to: &mut Vec<Listing>) -> Result<Option<String>, DecodeError> {
-    #[derive(Deserialize)]
-    struct Row {
-        symbol: String,
-        asset: String,
-        currency: String,
-        status: Int,
-    }
-    let rows: Vec<Row> = data(body)?;
-    // Sizes are in the base asset, whatever the `size` of a contract says.
-    to.extend(rows.into_iter().filter(|it| it.status == ONLINE).map(|it| Listing {
-        symbol_native: it.symbol,
-        base: it.asset,
-        quote: it.currency,
-        contract_size: 1.0,
-    }));
-    Ok(None)
-}
-
-fn read_volumes(body: &str, to: &mut Vec<Volume>) -> Result<(), DecodeError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Row {
-        symbol: String,
-        quote_volume: Num,
-    }
-    let rows: Vec<Row> = data(body)?;
-    to.extend(
-        rows.into_iter().map(|it| Volume { symbol_native: it.symbol, last_day: it.quote_volume.0 }),
-    );
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use flate2::{Compression, write::GzEncoder};
-
-    use super::*;
-    use crate::market::ConnId;
-
-    #[test]
-    fn a_small_frame_does_not_unpack_into_a_huge_one() {
-        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
-        packed.write_all(&vec![b' '; INFLATED_BYTES_MAX]).unwrap();
-        packed.write_all(b"Ping").unwrap();
-        let frame = packed.finish().unwrap();
-        assert!(frame.len() < 10_000);
-        let mut inbox = Inbox::new(ConnId(0));
-        let err = decode_binary(&frame, &mut inbox).unwrap_err();
-        assert!(err.to_string().contains("without an end"), "{err}");
-        assert!(inbox.notices.is_empty());
-        assert!(inbox.scratch.capacity() <= 2 * INFLATED_BYTES_MAX);
-    }
 }

@@ -3,6 +3,8 @@
 //! <https://www.bitget.com/api-doc/spot/websocket/public/Depth-Channel>
 //! <https://www.bitget.com/api-doc/spot/websocket/public/Trades-Channel>
 
+mod rest;
+
 use super::prelude::*;
 
 pub(super) const SPOT: Protocol = Protocol {
@@ -17,9 +19,9 @@ pub(super) const SPOT: Protocol = Protocol {
     rest: Rest {
         url: "https://api.bitget.com",
         instruments: "/api/v2/spot/public/symbols",
-        read_instruments,
+        read_instruments: rest::read_instruments,
         volumes: "/api/v2/spot/market/tickers",
-        read_volumes,
+        read_volumes: rest::read_volumes,
     },
     limits: Limits {
         // 1000; fewer than 50 are advised, 150 were fine.
@@ -39,6 +41,7 @@ pub(super) const SPOT: Protocol = Protocol {
         ping: Some(Ping { every: Duration::from_secs(20), text: |_| "ping".into() }),
         // Each subscription begins with the latest trades.
         repeats_trades: true,
+        hot,
         ..Quirks::NONE
     },
 };
@@ -115,6 +118,27 @@ struct Print<'a> {
     trade_id: Option<Id<'a>>,
 }
 
+/// Both sides of the book.
+const BOOK: Template<9> = Template::new(
+    r#"{"action":"snapshot","arg":{"instType":"~","channel":"books1","instId":"~"},"data":[{"asks":[["~","~"]],"bids":[["~","~"]],"checksum":0,"seq":~,"ts":"~"}],"ts":~}"#,
+);
+const LINKED_BOOK: Template<10> = Template::new(
+    r#"{"action":"snapshot","arg":{"instType":"~","channel":"books1","instId":"~"},"data":[{"asks":[["~","~"]],"bids":[["~","~"]],"checksum":0,"seq":~,"pseq":~,"ts":"~"}],"ts":~}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    let linked = || {
+        let [kind, symbol, ask, asks, bid, bids, seq, before, rest @ ..] =
+            LINKED_BOOK.values(text)?;
+        whole(before)?;
+        let [ts, sent] = rest;
+        Some([kind, symbol, ask, asks, bid, bids, seq, ts, sent])
+    };
+    let [_, symbol, ask, asks, bid, bids, seq, ts, sent] = BOOK.values(text).or_else(linked)?;
+    whole(sent)?;
+    template::quote(inbox, symbol, millis(ts)?, Some(whole(seq)?), [bid, bids, ask, asks])
+}
+
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
     match text {
         "pong" => inbox.notice(Notice::Pong),
@@ -160,70 +184,4 @@ fn print(symbol: &str, it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeEr
     let side = side(it.side.as_ref());
     let id = it.trade_id.as_ref().map_or(TradeId::None, |Id(id)| TradeId::parse(id));
     inbox.trade(symbol, it.ts.and_then(|it| it.0), level(it.price, it.size), side, id)
-}
-
-fn rows<'a, T: Deserialize<'a>>(body: &'a str) -> Result<Vec<T>, DecodeError> {
-    #[derive(Deserialize)]
-    struct Reply<'a, T> {
-        #[serde(borrow)]
-        code: Id<'a>,
-        #[serde(borrow)]
-        msg: Option<Text<'a>>,
-        data: Option<Vec<T>>,
-    }
-    let reply: Reply<'_, T> = from_str(body)?;
-    if reply.code.0 != "00000" {
-        let message = reply.msg.unwrap_or_default().0.into_owned();
-        return Err(DecodeError::Refused { code: reply.code.0.into_owned(), message });
-    }
-    Ok(reply.data.unwrap_or_default())
-}
-
-fn read_instruments(body: &str, to: &mut Vec<Listing>) -> Result<Option<String>, DecodeError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Row<'a> {
-        symbol: String,
-        base_coin: String,
-        quote_coin: String,
-        /// Of a spot pair.
-        #[serde(borrow)]
-        status: Option<Text<'a>>,
-        /// Of a contract.
-        #[serde(borrow)]
-        symbol_status: Option<Text<'a>>,
-        #[serde(borrow)]
-        symbol_type: Option<Text<'a>>,
-    }
-    let open = |it: &Row<'_>| match (&it.status, &it.symbol_status) {
-        (Some(status), _) => status.0 == "online",
-        (None, Some(status)) => {
-            let perpetual = it.symbol_type.as_ref().is_none_or(|it| it.0 == "perpetual");
-            status.0 == "normal" && perpetual
-        }
-        (None, None) => false,
-    };
-    // A `sizeMultiplier` is the least step of a size: sizes are in the base asset.
-    to.extend(rows::<Row<'_>>(body)?.into_iter().filter(open).map(|it| Listing {
-        symbol_native: it.symbol,
-        base: it.base_coin,
-        quote: it.quote_coin,
-        contract_size: 1.0,
-    }));
-    Ok(None)
-}
-
-fn read_volumes(body: &str, to: &mut Vec<Volume>) -> Result<(), DecodeError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Row {
-        symbol: String,
-        quote_volume: Option<Num>,
-        usdt_volume: Option<Num>,
-    }
-    to.extend(rows::<Row>(body)?.into_iter().map(|it| {
-        let last_day = it.quote_volume.or(it.usdt_volume).unwrap_or_default().0;
-        Volume { symbol_native: it.symbol, last_day }
-    }));
-    Ok(())
 }

@@ -3,6 +3,8 @@
 //! <https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook>
 //! <https://bybit-exchange.github.io/docs/v5/websocket/public/trade>
 
+mod rest;
+
 use super::prelude::*;
 
 pub(super) const SPOT: Protocol = Protocol {
@@ -21,9 +23,9 @@ pub(super) const SPOT: Protocol = Protocol {
     rest: Rest {
         url: "https://api.bybit.com",
         instruments: "/v5/market/instruments-info?category=spot",
-        read_instruments,
+        read_instruments: rest::read_instruments,
         volumes: "/v5/market/tickers?category=spot",
-        read_volumes,
+        read_volumes: rest::read_volumes,
     },
     limits: Limits {
         // 21,000 characters of topics, 24 a topic.
@@ -37,6 +39,7 @@ pub(super) const SPOT: Protocol = Protocol {
     },
     quirks: Quirks {
         ping: Some(Ping { every: Duration::from_secs(20), text: |_| r#"{"op":"ping"}"#.into() }),
+        hot,
         ..Quirks::NONE
     },
 };
@@ -115,6 +118,22 @@ struct Print<'a> {
     id: Option<Id<'a>>,
 }
 
+/// Both sides of the book, as spot and as perpetuals order the keys.
+const SPOT_BOOK: Template<11> = Template::new(
+    r#"{"topic":"orderbook.1.~","ts":~,"type":"~","data":{"s":"~","b":[["~","~"]],"a":[["~","~"]],"u":~,"seq":~},"cts":~}"#,
+);
+const PERP_BOOK: Template<11> = Template::new(
+    r#"{"topic":"orderbook.1.~","type":"~","ts":~,"data":{"s":"~","b":[["~","~"]],"a":[["~","~"]],"u":~,"seq":~},"cts":~}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    let spot = SPOT_BOOK.values(text).map(|[_, ts, _, rest @ ..]| (ts, rest));
+    let either = spot.or_else(|| PERP_BOOK.values(text).map(|[_, _, ts, rest @ ..]| (ts, rest)));
+    let (ts, [symbol, sides @ .., update, seq, cts]) = either?;
+    whole(seq).and(millis(cts))?;
+    template::quote(inbox, symbol, millis(ts)?, Some(whole(update)?), sides)
+}
+
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
     let frame: Frame<'_> = from_str(text)?;
     if let Frame { topic: Some(topic), data: Some(data), .. } = &frame {
@@ -160,76 +179,4 @@ fn print(it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
     let id = it.id.as_ref().map_or(TradeId::None, |Id(id)| TradeId::parse(id));
     let ts = it.time.and_then(|it| it.0);
     inbox.trade(&it.symbol.0, ts, level(it.price, it.size), side, id)
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Reply<'a> {
-    ret_code: Int,
-    #[serde(borrow)]
-    ret_msg: Option<Text<'a>>,
-    #[serde(borrow)]
-    result: &'a RawValue,
-}
-
-fn result<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, DecodeError> {
-    let reply: Reply<'_> = from_str(body)?;
-    if reply.ret_code.0 != 0 {
-        let message = reply.ret_msg.unwrap_or_default().0.into_owned();
-        return Err(DecodeError::Refused { code: reply.ret_code.0.to_string(), message });
-    }
-    read(reply.result)
-}
-
-fn read_instruments(body: &str, to: &mut Vec<Listing>) -> Result<Option<String>, DecodeError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct List<'a> {
-        #[serde(borrow)]
-        list: Vec<Row<'a>>,
-        next_page_cursor: Option<String>,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Row<'a> {
-        symbol: String,
-        base_coin: String,
-        quote_coin: String,
-        #[serde(borrow)]
-        status: Text<'a>,
-        #[serde(borrow)]
-        contract_type: Option<Text<'a>>,
-    }
-    let open = |it: &Row<'_>| {
-        let perpetual = it.contract_type.as_ref().is_none_or(|it| it.0 == "LinearPerpetual");
-        it.status.0 == "Trading" && perpetual
-    };
-    let List { list, next_page_cursor } = result(body)?;
-    to.extend(list.into_iter().filter(open).map(|it| Listing {
-        symbol_native: it.symbol,
-        base: it.base_coin,
-        quote: it.quote_coin,
-        contract_size: 1.0,
-    }));
-    // The cursor comes percent-encoded already.
-    let cursor = next_page_cursor.filter(|it| !it.is_empty());
-    Ok(cursor.map(|it| format!("{PERP_INSTRUMENTS}&cursor={it}")))
-}
-
-fn read_volumes(body: &str, to: &mut Vec<Volume>) -> Result<(), DecodeError> {
-    #[derive(Deserialize)]
-    struct List {
-        list: Vec<Row>,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Row {
-        symbol: String,
-        turnover24h: Num,
-    }
-    let List { list } = result(body)?;
-    to.extend(
-        list.into_iter().map(|it| Volume { symbol_native: it.symbol, last_day: it.turnover24h.0 }),
-    );
-    Ok(())
 }

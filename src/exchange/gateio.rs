@@ -1,7 +1,13 @@
 //! Gate.io v4: `book_ticker` and `trades`, spot and USDT futures.
 //!
+//! Among the trades of futures are some that were not made in the book, `is_internal`: the venue took
+//! over a position, or deleveraged it. They are kept, because others' records of the stream, which ours
+//! is compared with, have them as trades like any; a column that tells them apart there is not.
+//!
 //! <https://www.gate.com/docs/developers/apiv4/ws/en/#best-bid-or-ask-price>
 //! <https://www.gate.com/docs/developers/futures/ws/en/#best-ask-bid-subscription>
+
+mod rest;
 
 use super::prelude::*;
 
@@ -17,9 +23,9 @@ pub(super) const SPOT: Protocol = Protocol {
     rest: Rest {
         url: "https://api.gateio.ws",
         instruments: "/api/v4/spot/currency_pairs",
-        read_instruments: read_pairs,
+        read_instruments: rest::read_pairs,
         volumes: "/api/v4/spot/tickers",
-        read_volumes,
+        read_volumes: rest::read_volumes,
     },
     limits: Limits {
         topics_per_connection: 200,
@@ -30,7 +36,7 @@ pub(super) const SPOT: Protocol = Protocol {
         connect_every: Duration::from_millis(500),
         lifetime: None,
     },
-    quirks: Quirks { ping: Some(ping(|time| ping_text(time, "spot.ping"))), ..Quirks::NONE },
+    quirks: Quirks { ping: Some(ping(|time| ping_text(time, "spot.ping"))), hot, ..Quirks::NONE },
 };
 
 pub(super) const PERP: Protocol = Protocol {
@@ -43,13 +49,14 @@ pub(super) const PERP: Protocol = Protocol {
     topic: |it| format!("{}:{}", perp_channel(it.channel), it.symbol),
     rest: Rest {
         instruments: "/api/v4/futures/usdt/contracts",
-        read_instruments: read_contracts,
+        read_instruments: rest::read_contracts,
         volumes: "/api/v4/futures/usdt/tickers",
         ..SPOT.rest
     },
     quirks: Quirks {
         ping: Some(ping(|time| ping_text(time, "futures.ping"))),
         // Without it sizes are whole numbers, cut off where a contract can be traded in parts.
+        hot: hot_perp,
         headers: &[("x-gate-size-decimal", "1")],
         ..Quirks::NONE
     },
@@ -149,6 +156,40 @@ struct Print<'a> {
     size: Option<Signed>,
 }
 
+const QUOTE: Template<9> = Template::new(
+    r#"{"time":~,"time_ms":~,"channel":"spot.book_ticker","event":"update","result":{"t":~,"u":~,"s":"~","b":"~","B":"~","a":"~","A":"~"}}"#,
+);
+/// Sizes are numbers of contracts.
+const PERP_QUOTE: Template<9> = Template::new(
+    r#"{"time":~,"time_ms":~,"channel":"futures.book_ticker","event":"update","result":{"t":~,"u":~,"s":"~","b":"~","B":~,"a":"~","A":~}}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    let [time, sent, at, update, symbol, bid, bid_size, ask, ask_size] = QUOTE.values(text)?;
+    let (bid, ask) = (quoted(bid, bid_size)?, quoted(ask, ask_size)?);
+    hot_quote(symbol, [time, sent, at, update], bid, ask, inbox)
+}
+
+fn hot_perp(text: &str, inbox: &mut Inbox) -> Option<()> {
+    let [time, sent, at, update, symbol, bid, bid_size, ask, ask_size] = PERP_QUOTE.values(text)?;
+    let bid = level(Num::parse(bid).ok()?, bare(bid_size)?);
+    let ask = level(Num::parse(ask).ok()?, bare(ask_size)?);
+    hot_quote(symbol, [time, sent, at, update], bid, ask, inbox)
+}
+
+fn hot_quote(
+    symbol: &str,
+    [time, sent, at, update]: [&str; 4],
+    bid: Option<Level>,
+    ask: Option<Level>,
+    inbox: &mut Inbox,
+) -> Option<()> {
+    whole(time).and(whole(sent))?;
+    // Without a time it may be a book that there is not.
+    let at = millis(at)??;
+    inbox.quote(symbol, Some(at), Some(whole(update)?), bid, ask).ok()
+}
+
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
     if text.starts_with('[') {
         inbox.ignore("a list");
@@ -200,8 +241,6 @@ fn book(it: &Book<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
     inbox.quote(&it.symbol.0, ts, sequence, bid, ask)
 }
 
-/// Positions that the venue takes over or closes, `is_internal`, are trades like others: so other
-/// readers have them.
 fn print(it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
     let (size, side) = match (it.amount, it.side.as_ref().map(|it| &*it.0), it.size) {
         (Some(size), Some("buy"), _) => (size, Side::Buy),
@@ -214,75 +253,4 @@ fn print(it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
     let ts = it.create_time_ms.and_then(|it| it.0).or(it.create_time.and_then(|it| it.0));
     let id = it.id.as_ref().map_or(TradeId::None, |Id(id)| TradeId::parse(id));
     inbox.trade(&it.currency_pair.0, ts, level(it.price, size), side, id)
-}
-
-/// Whether the WebSocket takes the name: the list has some in other scripts that it refuses.
-fn is_plain(name: &str) -> bool {
-    name.bytes().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit() || it == b'_')
-}
-
-fn read_pairs(body: &str, to: &mut Vec<Listing>) -> Result<Option<String>, DecodeError> {
-    #[derive(Deserialize)]
-    struct Row<'a> {
-        id: String,
-        base: String,
-        quote: String,
-        #[serde(borrow)]
-        trade_status: Text<'a>,
-    }
-    let rows: Vec<Row<'_>> = from_str(body)?;
-    let open = |it: &Row<'_>| it.trade_status.0 == "tradable" && is_plain(&it.id);
-    to.extend(rows.into_iter().filter(open).map(|it| Listing {
-        symbol_native: it.id,
-        base: it.base,
-        quote: it.quote,
-        contract_size: 1.0,
-    }));
-    Ok(None)
-}
-
-fn read_contracts(body: &str, to: &mut Vec<Listing>) -> Result<Option<String>, DecodeError> {
-    #[derive(Deserialize)]
-    struct Row<'a> {
-        name: String,
-        #[serde(borrow, rename = "type")]
-        kind: Option<Text<'a>>,
-        quanto_multiplier: Num,
-        #[serde(borrow)]
-        status: Option<Text<'a>>,
-        #[serde(default)]
-        in_delisting: bool,
-    }
-    let rows: Vec<Row<'_>> = from_str(body)?;
-    let open = |it: &Row<'_>| {
-        let linear = it.kind.as_ref().is_none_or(|it| it.0 == "direct");
-        let trading = it.status.as_ref().is_none_or(|it| it.0 == "trading");
-        linear && trading && !it.in_delisting && is_plain(&it.name)
-    };
-    for it in rows.into_iter().filter(open) {
-        // A contract names its pair in no other way.
-        let Some((base, quote)) = it.name.rsplit_once('_') else { continue };
-        let (base, quote) = (base.to_owned(), quote.to_owned());
-        let contract_size = it.quanto_multiplier.0;
-        to.push(Listing { symbol_native: it.name, base, quote, contract_size });
-    }
-    Ok(None)
-}
-
-fn read_volumes(body: &str, to: &mut Vec<Volume>) -> Result<(), DecodeError> {
-    #[derive(Deserialize)]
-    struct Row {
-        #[serde(alias = "contract")]
-        currency_pair: String,
-        quote_volume: Option<Num>,
-        volume_24h_settle: Option<Num>,
-        volume_24h_quote: Option<Num>,
-    }
-    let rows: Vec<Row> = from_str(body)?;
-    to.extend(rows.into_iter().map(|it| {
-        let volume = it.quote_volume.or(it.volume_24h_settle).or(it.volume_24h_quote);
-        let last_day = volume.unwrap_or_default().0;
-        Volume { symbol_native: it.currency_pair, last_day }
-    }));
-    Ok(())
 }

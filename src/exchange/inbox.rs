@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use hashbrown::HashMap;
 
-use super::DecodeError;
+use super::{DecodeError, wire::Gunzip};
 use crate::market::{
     Channel, ConnId, Event, Instrument, InstrumentId, Level, Nanos, Quote, Side, Trade, TradeId,
 };
@@ -24,8 +24,8 @@ pub struct Inbox {
     pub events: Vec<Event>,
     /// All else the frame said.
     pub notices: Vec<Notice>,
-    /// Room to unpack a frame in, reused like the rest.
-    pub(super) scratch: String,
+    /// Unpacks frames, in memory that is reused like the rest.
+    pub(super) gunzip: Gunzip,
 }
 
 /// One instrument on one connection.
@@ -119,7 +119,7 @@ impl Inbox {
             ts_recv: Nanos::default(),
             events: Vec::new(),
             notices: Vec::new(),
-            scratch: String::new(),
+            gunzip: Gunzip::default(),
         }
     }
 
@@ -173,6 +173,12 @@ impl Inbox {
         self.by_symbol.get(symbol).copied()
     }
 
+    /// The instrument at `place`.
+    #[must_use]
+    pub fn instrument(&self, place: usize) -> InstrumentId {
+        self.entries[place].instrument
+    }
+
     /// How `channel` of the instrument at `place` has delivered so far, if it has.
     #[must_use]
     pub fn seen(&self, place: usize, channel: Channel) -> Option<Seen> {
@@ -200,16 +206,15 @@ impl Inbox {
         bid: Update,
         ask: Update,
     ) -> Result<(), DecodeError> {
-        let Some(entry) = self.entry(symbol, Channel::Quotes) else { return Ok(()) };
-        if let Update::Now(level) = bid {
-            entry.bid = entry.in_base_units(level)?;
-        }
-        if let Update::Now(level) = ask {
-            entry.ask = entry.in_base_units(level)?;
-        }
-        (entry.ts_event, entry.sequence) = (ts_event, sequence);
-        let (instrument, bid, ask) = (entry.instrument, entry.bid, entry.ask);
         let (conn, ts_recv) = (self.conn, self.ts_recv);
+        let Some(entry) = self.entry(symbol) else { return Ok(()) };
+        // Both sides are read before either is kept: a refused frame changes nothing.
+        let bid = entry.after(entry.bid, bid)?;
+        let ask = entry.after(entry.ask, ask)?;
+        (entry.bid, entry.ask) = (bid, ask);
+        (entry.ts_event, entry.sequence) = (ts_event, sequence);
+        entry.delivered(Channel::Quotes, ts_recv);
+        let instrument = entry.instrument;
         let quote = Quote { instrument, conn, ts_event, ts_recv, bid, ask, sequence };
         self.events.push(Event::Quote(quote));
         Ok(())
@@ -224,12 +229,13 @@ impl Inbox {
         side: Side,
         id: TradeId,
     ) -> Result<(), DecodeError> {
-        let Some(entry) = self.entry(symbol, Channel::Trades) else { return Ok(()) };
+        let (conn, ts_recv) = (self.conn, self.ts_recv);
+        let Some(entry) = self.entry(symbol) else { return Ok(()) };
         let level = entry.in_base_units(level)?;
         let Level { price, size } =
             level.ok_or(DecodeError::Value("a trade without a price or a size"))?;
+        entry.delivered(Channel::Trades, ts_recv);
         let instrument = entry.instrument;
-        let (conn, ts_recv) = (self.conn, self.ts_recv);
         let trade = Trade { instrument, conn, ts_event, ts_recv, price, size, side, id };
         self.events.push(Event::Trade(trade));
         Ok(())
@@ -245,17 +251,12 @@ impl Inbox {
         self.notices.push(Notice::Ignored(what.to_owned()));
     }
 
-    fn entry(&mut self, symbol: &str, channel: Channel) -> Option<&mut Entry> {
+    fn entry(&mut self, symbol: &str) -> Option<&mut Entry> {
         let Some(&place) = self.by_symbol.get(symbol) else {
             self.notices.push(Notice::Unlisted(symbol.to_owned()));
             return None;
         };
-        let entry = &mut self.entries[place];
-        let seen = &mut entry.seen[channel as usize];
-        let pause =
-            seen.map_or(0, |it| self.ts_recv.0.saturating_sub(it.last.0).max(it.longest_pause));
-        *seen = Some(Seen { last: self.ts_recv, longest_pause: pause });
-        Some(entry)
+        Some(&mut self.entries[place])
     }
 }
 
@@ -269,6 +270,20 @@ impl Entry {
             ts_event: None,
             sequence: None,
             seen: [None; 2],
+        }
+    }
+
+    fn delivered(&mut self, channel: Channel, now: Nanos) {
+        let seen = &mut self.seen[channel as usize];
+        let pause = seen.map_or(0, |it| now.0.saturating_sub(it.last.0).max(it.longest_pause));
+        *seen = Some(Seen { last: now, longest_pause: pause });
+    }
+
+    /// A side of the book after an update.
+    fn after(&self, side: Option<Level>, update: Update) -> Result<Option<Level>, DecodeError> {
+        match update {
+            Update::Unchanged => Ok(side),
+            Update::Now(level) => self.in_base_units(level),
         }
     }
 
@@ -288,13 +303,37 @@ mod tests {
     use super::*;
     use crate::market::{Exchange, Market, Venue};
 
-    #[test]
-    fn a_capture_may_claim_any_time_of_receipt() {
+    fn with(contract_size: f64) -> (Inbox, usize) {
         let mut inbox = Inbox::new(ConnId(0));
         let venue = Venue::new(Exchange::Okx, Market::Spot);
         let (symbol, symbol_native) = ("A-B".to_owned(), "A-B".to_owned());
-        let instrument = Instrument { venue, symbol, symbol_native, contract_size: 1.0 };
+        let instrument = Instrument { venue, symbol, symbol_native, contract_size };
         let place = inbox.list(InstrumentId(0), &Arc::new(instrument));
+        (inbox, place)
+    }
+
+    #[test]
+    fn of_an_update_whose_ask_cannot_be_the_bid_is_not_kept() {
+        let (mut inbox, place) = with(1e10);
+        let level = |price, size| Some(Level { price, size });
+        let now = |price, size| Update::Now(level(price, size));
+        inbox.ts_recv = Nanos(1);
+        inbox.update("A-B", None, Some(1), now(2.0, 1.0), now(3.0, 1.0)).expect("a good update");
+        inbox.ts_recv = Nanos(2);
+        // Beyond all numbers in base units.
+        let refused = inbox.update("A-B", None, Some(2), now(2.5, 1.0), now(3.5, 1e300));
+        assert!(refused.is_err());
+        let [latest] = inbox.latest().collect::<Vec<_>>()[..] else { panic!("one") };
+        assert_eq!((latest.bid, latest.sequence), (level(2.0, 1e10), Some(1)));
+        assert_eq!(inbox.seen(place, Channel::Quotes).map(|it| it.last), Some(Nanos(1)));
+        inbox.update("A-B", None, Some(3), Update::Unchanged, now(4.0, 1.0)).expect("a good one");
+        let Some(Event::Quote(last)) = inbox.events.last() else { panic!("a quote") };
+        assert_eq!((last.bid, last.ask), (level(2.0, 1e10), level(4.0, 1e10)));
+    }
+
+    #[test]
+    fn a_capture_may_claim_any_time_of_receipt() {
+        let (mut inbox, place) = with(1.0);
         for ts in [i64::MIN, i64::MAX, i64::MIN] {
             inbox.ts_recv = Nanos(ts);
             inbox.quote("A-B", None, None, None, None).expect("a good quote");

@@ -1,8 +1,9 @@
 //! What differs between venues, and nothing else.
 //!
-//! An exchange is one file: facts as constants, and pure functions that read its frames and its
-//! lists. It opens no socket, reads no clock, holds no state and starts no thread; `feed` does all
-//! of that once, for every venue. Nothing outside this folder mentions an exchange by name.
+//! An exchange is one file of facts, as constants, and of pure functions that read its frames; and
+//! one, `rest`, of those that read its lists. It opens no socket, reads no clock, holds no state and
+//! starts no thread; `feed` does all of that once, for every venue. Nothing outside this folder
+//! mentions an exchange by name.
 
 mod binance;
 mod bingx;
@@ -57,7 +58,7 @@ pub struct Protocol {
     pub request: fn(&Request<'_>) -> String,
     /// How the venue spells one topic; refusals quote it.
     pub topic: fn(&Topic<'_>) -> String,
-    /// Reads one text frame into events, acknowledgements and notices.
+    /// Reads any text frame into events, acknowledgements and notices; [`Protocol::read`] is faster.
     pub decode: fn(frame: &str, inbox: &mut Inbox) -> Result<(), DecodeError>,
     /// The lists of instruments and of their volumes.
     pub rest: Rest,
@@ -65,6 +66,19 @@ pub struct Protocol {
     pub limits: Limits,
     /// Departures from the common case.
     pub quirks: Quirks,
+}
+
+impl Protocol {
+    /// Reads one text frame, the fast way if there is one for it.
+    ///
+    /// # Errors
+    /// When it is not what the venue's documentation says.
+    pub fn read(&self, frame: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
+        match (self.quirks.hot)(frame, inbox) {
+            Some(()) => Ok(()),
+            None => (self.decode)(frame, inbox),
+        }
+    }
 }
 
 /// One WebSocket endpoint.
@@ -188,12 +202,19 @@ pub struct Limits {
 /// Departures from the common case: text frames, a server that waits for the first request and
 /// answers WebSocket pings, and an HTTP interface that wants to know nothing about its caller.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Quirks {
     /// What the client must send at least this often, for venues that want more than WebSocket
     /// pings.
     pub ping: Option<Ping>,
+    /// Reads the frames that come all the time by their [`Template`](wire::template::Template);
+    /// `None` leaves the frame to [`Protocol::decode`], which reads the same in it.
+    pub hot: fn(frame: &str, inbox: &mut Inbox) -> Option<()>,
     /// Whether trades come more than once, on subscribe or later.
     pub repeats_trades: bool,
+    /// Whether the ids of an instrument's trades are numbers without gaps, also where some trades
+    /// are not passed on: a number left out is a trade that was missed.
+    pub consecutive_trade_ids: bool,
     /// Whether nothing may be sent before the venue's [`Notice::Welcome`].
     pub greeting: bool,
     /// Reads one binary frame.
@@ -217,7 +238,9 @@ impl Quirks {
     /// A venue without quirks.
     pub const NONE: Quirks = Quirks {
         ping: None,
+        hot: |_, _| None,
         repeats_trades: false,
+        consecutive_trade_ids: false,
         greeting: false,
         decode_binary: |_, _| Err(DecodeError::Value("a binary frame")),
         headers: &[],
@@ -260,7 +283,8 @@ mod prelude {
         wire::{
             Best, Flag, Id, Int, Ladder, Millis, Num, Seconds, Signed, Stamp, Text, each, level,
             one_or_each, read, side,
+            template::{self, Template, bare, flag, millis, quoted, stamp, whole},
         },
     };
-    pub(super) use crate::market::{Channel, Exchange, Market, Side, TradeId, Venue};
+    pub(super) use crate::market::{Channel, Exchange, Level, Market, Side, TradeId, Venue};
 }

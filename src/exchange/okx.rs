@@ -3,6 +3,8 @@
 //! <https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-order-book-channel>
 //! <https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-trades-channel>
 
+mod rest;
+
 use super::prelude::*;
 
 pub(super) const SPOT: Protocol = Protocol {
@@ -23,9 +25,9 @@ pub(super) const SPOT: Protocol = Protocol {
     rest: Rest {
         url: "https://www.okx.com",
         instruments: "/api/v5/public/instruments?instType=SPOT",
-        read_instruments,
+        read_instruments: rest::read_instruments,
         volumes: "/api/v5/market/tickers?instType=SPOT",
-        read_volumes,
+        read_volumes: rest::read_volumes,
     },
     limits: Limits {
         topics_per_connection: 300,
@@ -40,6 +42,7 @@ pub(super) const SPOT: Protocol = Protocol {
     quirks: Quirks {
         // The venue closes a connection it has not heard from for 30 s.
         ping: Some(Ping { every: Duration::from_secs(20), text: |_| "ping".into() }),
+        hot,
         // Whether a subscription begins with old trades is not documented.
         repeats_trades: true,
         ..Quirks::NONE
@@ -108,6 +111,17 @@ struct Print<'a> {
     ts: Option<Millis>,
 }
 
+/// Both sides of the book.
+const BOOK: Template<11> = Template::new(
+    r#"{"arg":{"channel":"bbo-tbt","instId":"~"},"data":[{"asks":[["~","~","~","~"]],"bids":[["~","~","~","~"]],"ts":"~","seqId":~}]}"#,
+);
+
+fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
+    let [symbol, ask, ask_size, _, _, bid, bid_size, _, _, ts, seq] = BOOK.values(text)?;
+    let sides = [bid, bid_size, ask, ask_size];
+    template::quote(inbox, symbol, millis(ts)?, Some(whole(seq)?), sides)
+}
+
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
     match text {
         "pong" => inbox.notice(Notice::Pong),
@@ -160,78 +174,4 @@ fn print(symbol: &str, it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeEr
     let side = side(Some(&it.side));
     let (ts, id) = (it.ts.and_then(|it| it.0), TradeId::parse(&it.trade_id.0));
     inbox.trade(symbol, ts, level(it.px, it.sz), side, id)
-}
-
-#[derive(Deserialize)]
-struct Reply<'a, T> {
-    #[serde(borrow)]
-    code: Id<'a>,
-    #[serde(borrow)]
-    msg: Option<Text<'a>>,
-    data: Option<Vec<T>>,
-}
-
-fn rows<'a, T: Deserialize<'a>>(body: &'a str) -> Result<Vec<T>, DecodeError> {
-    let reply: Reply<'_, T> = from_str(body)?;
-    if reply.code.0 != "0" {
-        let message = reply.msg.unwrap_or_default().0.into_owned();
-        return Err(DecodeError::Refused { code: reply.code.0.into_owned(), message });
-    }
-    Ok(reply.data.unwrap_or_default())
-}
-
-fn read_instruments(body: &str, to: &mut Vec<Listing>) -> Result<Option<String>, DecodeError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Row {
-        inst_type: String,
-        inst_id: String,
-        base_ccy: String,
-        quote_ccy: String,
-        #[serde(default)]
-        inst_family: String,
-        #[serde(default)]
-        uly: String,
-        ct_type: String,
-        ct_val: Num,
-        ct_mult: Num,
-        state: String,
-        rule_type: Option<String>,
-    }
-    for it in rows::<Row>(body)? {
-        let normal = it.rule_type.as_ref().is_none_or(|it| it == "normal");
-        if it.state != "live" || !normal {
-            continue;
-        }
-        let (base, quote, contract_size) = if it.inst_type == "SPOT" {
-            (it.base_ccy, it.quote_ccy, 1.0)
-        } else if it.ct_type == "linear" {
-            // A swap names its pair only as "BTC-USDT".
-            let family = if it.inst_family.is_empty() { &it.uly } else { &it.inst_family };
-            let Some((base, quote)) = family.split_once('-') else { continue };
-            (base.to_owned(), quote.to_owned(), it.ct_val.0 * it.ct_mult.0)
-        } else {
-            // The size of an inverse contract is in the quote asset.
-            continue;
-        };
-        to.push(Listing { symbol_native: it.inst_id, base, quote, contract_size });
-    }
-    Ok(None)
-}
-
-fn read_volumes(body: &str, to: &mut Vec<Volume>) -> Result<(), DecodeError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Row {
-        inst_type: String,
-        inst_id: String,
-        last: Num,
-        vol_ccy24h: Num,
-    }
-    to.extend(rows::<Row>(body)?.into_iter().map(|it| {
-        // Spot counts it in the quote asset, swaps in the base asset.
-        let price = if it.inst_type == "SPOT" { 1.0 } else { it.last.0 };
-        Volume { symbol_native: it.inst_id, last_day: it.vol_ccy24h.0 * price }
-    }));
-    Ok(())
 }

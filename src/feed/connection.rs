@@ -10,13 +10,13 @@ use tungstenite::Message;
 use super::{
     Feed, Shared,
     disconnect::Disconnect,
-    filter::Filter,
+    handover::Past,
     session::{Outgoing, Session},
     socket::{self, Socket},
 };
 use crate::{
-    market::{ConnId, Event},
-    metrics::SubscriptionState,
+    market::{ConnId, Event, Nanos},
+    metrics::{SubscriptionState, Tally as Times, health::Report},
 };
 
 /// How often counters are handed over and the session looks at the clock under load.
@@ -28,6 +28,7 @@ const COUNT_STATES_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Connection<'a> {
     feed: &'a Feed,
     shared: &'a Shared<'a>,
+    pub(super) conn: ConnId,
     socket: Socket,
     pub(super) session: Session,
     /// Of the assignment that the session has.
@@ -56,6 +57,10 @@ struct Tally {
     repeated: u64,
     decode_errors: u64,
     unknown_frames: u64,
+    /// How long events were under way.
+    lag: Times,
+    /// When market data came last; 0 for never.
+    heard: Nanos,
 }
 
 impl<'a> Connection<'a> {
@@ -72,6 +77,7 @@ impl<'a> Connection<'a> {
         Ok(Self {
             feed,
             shared,
+            conn,
             socket,
             session,
             version,
@@ -92,7 +98,7 @@ impl<'a> Connection<'a> {
     ///
     /// # Errors
     /// When the connection has ended or has to.
-    pub(super) fn step(&mut self, filter: &mut Filter) -> Result<(), Disconnect> {
+    pub(super) fn step(&mut self, past: &mut Past<'_>) -> Result<(), Disconnect> {
         let message = self.socket.read()?;
         // One message of many in a read: the clock has nothing new to say.
         let same_read = message.is_some() && self.socket.bytes() == self.read;
@@ -100,19 +106,20 @@ impl<'a> Connection<'a> {
         let now = if same_read { self.ticked } else { Instant::now() };
         let quiet = message.is_none();
         if let Some(message) = message {
-            self.on_message(&message, now, filter)?;
+            self.on_message(&message, now, past)?;
         }
         if quiet || TICK < now - self.ticked {
             self.ticked = now;
-            filter.tick(now);
-            self.tick(now)?;
+            past.filter.tick(now);
+            self.tick(now, past)?;
         }
         Ok(())
     }
 
     /// Does what is due at the beginning: the first request goes out.
-    pub(super) fn start(&mut self) -> Result<(), Disconnect> {
-        self.tick(self.ticked)
+    pub(super) fn start(&mut self, past: &mut Past<'_>) -> Result<(), Disconnect> {
+        past.losses.opened(&self.feed.assignment.instruments(), socket::now());
+        self.tick(self.ticked, past)
     }
 
     /// Makes steps wait for no longer than `patience`.
@@ -141,7 +148,7 @@ impl<'a> Connection<'a> {
         &mut self,
         message: &Message,
         now: Instant,
-        filter: &mut Filter,
+        past: &mut Past<'_>,
     ) -> Result<(), Disconnect> {
         self.tally.messages += 1;
         let ts_recv = self.socket.ts_recv();
@@ -156,12 +163,26 @@ impl<'a> Connection<'a> {
             Message::Frame(_) => {}
         }
         let events = self.session.events();
-        self.tally.repeated += filter.drop_repeated(events);
+        if !events.is_empty() {
+            past.losses.data(self.conn, ts_recv);
+        }
+        self.tally.repeated += past.filter.drop_repeated(events);
         for event in &*events {
-            match event {
-                Event::Quote(_) => self.tally.quotes += 1,
-                Event::Trade(_) => self.tally.trades += 1,
+            let ts_event = match event {
+                Event::Quote(it) => {
+                    self.tally.quotes += 1;
+                    it.ts_event
+                }
+                Event::Trade(it) => {
+                    self.tally.trades += 1;
+                    past.losses.trade(it);
+                    it.ts_event
+                }
+            };
+            if let Some(ts_event) = ts_event {
+                self.tally.lag.observe(ts_recv.0.saturating_sub(ts_event.0));
             }
+            self.tally.heard = ts_recv;
         }
         self.shared.sinks.send(events, &mut self.scratch);
         self.send()
@@ -177,11 +198,11 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    fn tick(&mut self, now: Instant) -> Result<(), Disconnect> {
+    fn tick(&mut self, now: Instant, past: &mut Past<'_>) -> Result<(), Disconnect> {
         self.count();
         if self.next_states_at <= now {
             self.next_states_at = now + COUNT_STATES_EVERY;
-            self.report_states(self.session.states(socket::now()));
+            self.report(socket::now());
         }
         if self.shared.stop.requested() {
             self.socket.close();
@@ -191,8 +212,12 @@ impl<'a> Connection<'a> {
             let (version, instruments) = self.feed.assignment.get();
             self.version = version;
             self.session.assign(&instruments, &self.feed.channels);
+            past.losses.carry(&instruments, socket::now());
         }
-        self.session.tick(now, socket::now())?;
+        let time = socket::now();
+        past.losses.tick(time);
+        self.declare_gaps();
+        self.session.tick(now, time)?;
         self.send()?;
         for it in self.session.reports() {
             log::warn!("{}: {} {}", self.feed.name, it.topic, it.what);
@@ -200,6 +225,12 @@ impl<'a> Connection<'a> {
         let idle = self.session.idle(now).min(self.patience);
         self.socket.set_patience(idle).map_err(tungstenite::Error::Io)?;
         Ok(())
+    }
+
+    fn declare_gaps(&mut self) {
+        for gap in self.session.gaps().drain(..) {
+            self.shared.ledger.declare(gap);
+        }
     }
 
     fn count(&mut self) {
@@ -211,12 +242,26 @@ impl<'a> Connection<'a> {
         to.bytes.inc_by(self.socket.bytes() - it.bytes);
         to.decode_errors.inc_by(self.session.decode_errors - it.decode_errors);
         to.unknown_frames.inc_by(self.session.unknown_frames - it.unknown_frames);
+        to.lag.add(&mut it.lag);
+        to.health.heard(it.heard);
         *it = Tally {
             bytes: self.socket.bytes(),
             decode_errors: self.session.decode_errors,
             unknown_frames: self.session.unknown_frames,
             ..Tally::default()
         };
+    }
+
+    fn report(&mut self, time: Nanos) {
+        let states = self.session.states(time);
+        let named = |state: SubscriptionState| match states[state as usize] {
+            0 => Vec::new(),
+            _ => self.session.named(state, time),
+        };
+        let (refused, stale) = (named(SubscriptionState::Refused), named(SubscriptionState::Stale));
+        let report = Report { time, states, refused, stale };
+        self.shared.metrics.health.report(self.conn, report);
+        self.report_states(states);
     }
 
     fn report_states(&mut self, states: [i64; SubscriptionState::ALL.len()]) {
@@ -232,10 +277,14 @@ impl<'a> Connection<'a> {
 }
 
 impl Drop for Connection<'_> {
-    /// Whatever ends a connection, a panic too, it takes back all that it has added to.
+    /// Whatever ends a connection, a panic too, it takes back all that it has added to, and says what
+    /// it has missed.
     fn drop(&mut self) {
+        self.session.end(self.shared.stop.requested().then(socket::now));
+        self.declare_gaps();
         self.count();
         self.report_states([0; SubscriptionState::ALL.len()]);
+        self.shared.metrics.health.ended(self.conn);
         self.shared.metrics.connections.dec();
     }
 }

@@ -8,6 +8,7 @@ use std::{
 use super::{
     Backoff,
     http::{Client, HttpError},
+    shard::Shard,
 };
 use crate::{
     exchange::{Listing, Protocol, Volume},
@@ -31,6 +32,8 @@ pub struct Filter {
     pub max_quote_volume: f64,
     /// How many at most; those with the greatest volume.
     pub max_symbols: usize,
+    /// Which of those are this host's.
+    pub shard: Shard,
 }
 
 /// What a venue lists, as far as it is wanted.
@@ -69,6 +72,7 @@ impl DiscoveryError {
 }
 
 /// Reads a venue's lists, again and again until it works; `None` when the program stops first.
+/// `failed` is set if it has not worked at once.
 ///
 /// A list that cannot be read is not an empty one: nothing is ever concluded from a failure.
 pub fn discover_until_stopped(
@@ -77,6 +81,7 @@ pub fn discover_until_stopped(
     base: &str,
     filter: &Filter,
     stop: &Stop,
+    failed: &mut bool,
 ) -> Option<Found> {
     let mut backoff = Backoff::default();
     while !stop.requested() {
@@ -84,6 +89,7 @@ pub fn discover_until_stopped(
             Ok(found) => return Some(found),
             Err(_) if stop.requested() => return None,
             Err(err) => {
+                *failed = true;
                 let wait = backoff.after_failure().max(err.at_least());
                 let seconds = wait.as_secs_f64();
                 log::warn!("{}: {err}; trying again in {seconds:.1} s", protocol.venue);
@@ -165,10 +171,13 @@ fn select(venue: Venue, listings: Vec<Listing>, volumes: Vec<Volume>, filter: &F
         .collect();
     chosen.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.symbol.cmp(&b.1.symbol)));
     chosen.truncate(filter.max_symbols);
-    let instruments: Vec<_> = chosen.into_iter().map(|(_, it)| it).collect();
+    let mut instruments: Vec<_> = chosen.into_iter().map(|(_, it)| it).collect();
     let there: HashSet<_> = instruments.iter().map(|it| it.symbol.as_str()).collect();
     let missing = filter.symbols.iter().filter(|it| !there.contains(it.as_str()));
-    Found { missing: missing.cloned().collect(), listed, instruments }
+    let missing = missing.cloned().collect();
+    // Last, so that hosts choose from the same ones.
+    instruments.retain(|it| filter.shard.takes(it));
+    Found { instruments, missing, listed }
 }
 
 #[cfg(test)]
@@ -192,6 +201,7 @@ mod tests {
             min_quote_volume: 100.0,
             max_quote_volume: 1000.0,
             max_symbols: 10,
+            shard: Shard::WHOLE,
         }
     }
 
@@ -230,6 +240,23 @@ mod tests {
         let (chosen, missing) = symbols(&filter, &[("A", "EUR", 0.0), ("B", "USDT", 500.0)]);
         assert_eq!(chosen, ["A-EUR"]);
         assert_eq!(missing, ["NOPE-USDT"]);
+    }
+
+    #[test]
+    fn shards_choose_from_the_same_instruments_and_miss_none_of_them() {
+        let names: Vec<_> = (0..50).map(|n| format!("C{n}")).collect();
+        let rows: Vec<_> = names.iter().map(|it| (it.as_str(), "USDT", 500.0)).collect();
+        let filter = Filter { max_symbols: 40, ..filter() };
+        let (whole, _) = symbols(&filter, &rows);
+        let shard = |n: u32| Filter { shard: format!("{n}/3").parse().unwrap(), ..filter.clone() };
+        let mut union: Vec<_> = (1..=3).flat_map(|n| symbols(&shard(n), &rows).0).collect();
+        union.sort_by_key(|it| whole.iter().position(|one| one == it));
+        assert_eq!(union, whole);
+        let named = Filter { symbols: vec!["C1-USDT".into(), "NOPE-USDT".into()], ..filter };
+        for n in 1..=3 {
+            let shard = Filter { shard: format!("{n}/3").parse().unwrap(), ..named.clone() };
+            assert_eq!(symbols(&shard, &rows).1, ["NOPE-USDT"], "one of another host is there");
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    Backoff, Feed, Shared, connection::Connection, disconnect::Disconnect, filter::Filter, socket,
+    Backoff, Feed, Losses, Shared, connection::Connection, disconnect::Disconnect, filter::Filter,
+    socket,
 };
 use crate::metrics::ReconnectReason;
 
@@ -17,6 +18,12 @@ const OVERLAP_MIN: Duration = Duration::from_secs(1);
 const OVERLAP_MAX: Duration = Duration::from_mins(1);
 /// How long either may keep the other waiting.
 const TURN: Duration = Duration::from_millis(1);
+
+/// What outlives the connections of a feed.
+pub(super) struct Past<'a> {
+    pub(super) filter: Filter,
+    pub(super) losses: &'a mut Losses,
+}
 
 /// When a failed replacement may be tried again.
 #[derive(Debug, Default)]
@@ -36,7 +43,7 @@ pub(super) fn replace<'a>(
     mut old: Connection<'a>,
     feed: &'a Feed,
     shared: &'a Shared<'a>,
-    filter: &mut Filter,
+    past: &mut Past<'_>,
     hold: &mut Hold,
 ) -> (Connection<'a>, Result<(), Disconnect>) {
     let (why, reason) = match old.session.closing() {
@@ -44,9 +51,9 @@ pub(super) fn replace<'a>(
         None => ("it is near the end of its lifetime".to_owned(), ReconnectReason::Lifetime),
     };
     log::info!("{}: {why}: opening another connection", feed.name);
-    filter.begin(old.session.latest());
-    let next = overlap(&mut old, feed, shared, filter);
-    filter.end(Instant::now());
+    past.filter.begin(old.session.latest());
+    let next = overlap(&mut old, feed, shared, past);
+    past.filter.end(Instant::now());
     match next {
         Ok(mut next) => {
             shared.metrics.reconnected(reason);
@@ -70,10 +77,10 @@ fn overlap<'a>(
     old: &mut Connection<'a>,
     feed: &'a Feed,
     shared: &'a Shared<'a>,
-    filter: &mut Filter,
+    past: &mut Past<'_>,
 ) -> Result<Connection<'a>, Option<Disconnect>> {
     let mut ended = None;
-    let mut next = match open(old, feed, shared, filter, &mut ended) {
+    let mut next = match open(old, feed, shared, past, &mut ended) {
         Ok(next) => next,
         Err(err) if err.is_stop() => return Err(Some(err)),
         Err(err) => {
@@ -85,14 +92,14 @@ fn overlap<'a>(
     next.set_patience(TURN);
     let opened = Instant::now();
     let mut settled = None;
-    let mut started = next.start();
+    let mut started = next.start(past);
     loop {
         if let Err(err) = started {
             log::warn!("{}: the other connection ended: {err}", feed.name);
             return Err(if err.is_stop() { Some(err) } else { ended });
         }
         if ended.is_none() {
-            ended = old.step(filter).err();
+            ended = step(old, past, settled.is_some());
         }
         let now = Instant::now();
         if next.session.closing().is_some() {
@@ -108,8 +115,18 @@ fn overlap<'a>(
         if OVERLAP_MAX <= now - opened {
             return if next.session.has_data() { Ok(next) } else { Err(ended) };
         }
-        started = next.step(filter);
+        started = next.step(past);
     }
+}
+
+/// A step of the connection that is being replaced; what has ended it, if it has. Unless the next one
+/// is `covered` by all it has asked for, that is a loss.
+fn step(old: &mut Connection<'_>, past: &mut Past<'_>, covered: bool) -> Option<Disconnect> {
+    let ended = old.step(past).err()?;
+    if !covered && !ended.is_stop() {
+        past.losses.lost(old.conn);
+    }
+    Some(ended)
 }
 
 /// Connects on a thread of its own, since `old` has to be read meanwhile.
@@ -117,7 +134,7 @@ fn open<'a>(
     old: &mut Connection<'a>,
     feed: &'a Feed,
     shared: &'a Shared<'a>,
-    filter: &mut Filter,
+    past: &mut Past<'_>,
     ended: &mut Option<Disconnect>,
 ) -> Result<Connection<'a>, Disconnect> {
     thread::scope(|scope| {
@@ -133,7 +150,7 @@ fn open<'a>(
         let opening = opening.map_err(|err| Disconnect::Socket(err.into()))?;
         while !opening.is_finished() {
             if ended.is_none() {
-                *ended = old.step(filter).err();
+                *ended = step(old, past, false);
             } else if shared.stop.wait(TURN) {
                 break;
             }

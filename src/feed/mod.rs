@@ -7,13 +7,18 @@ mod backoff;
 mod connection;
 mod disconnect;
 pub mod discovery;
+pub mod drops;
 mod filter;
 mod handover;
 pub mod http;
+mod lapses;
+mod losses;
 pub mod plan;
 mod recent;
 pub mod roster;
+mod sequences;
 pub mod session;
+pub mod shard;
 pub mod sinks;
 mod socket;
 mod subscriptions;
@@ -27,12 +32,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::{backoff::Backoff, socket::now, target::Target};
+pub use self::{backoff::Backoff, losses::Losses, socket::now, target::Target};
 use self::{
-    connection::Connection, disconnect::Disconnect, filter::Filter, handover::Hold, http::Client,
-    roster::Known, session::Patience, sinks::Sinks,
+    connection::Connection,
+    disconnect::Disconnect,
+    filter::Filter,
+    handover::{Hold, Past},
+    http::Client,
+    roster::Known,
+    session::Patience,
+    sinks::Sinks,
 };
-use crate::{exchange::Protocol, market::Channel, metrics::VenueMetrics, stop::Stop};
+use crate::{
+    exchange::Protocol, ledger::Ledger, market::Channel, metrics::VenueMetrics, stop::Stop,
+};
 use native_tls::TlsConnector;
 use parking_lot::Mutex;
 
@@ -76,6 +89,12 @@ impl Assignment {
         self.version.fetch_add(1, Ordering::Release);
     }
 
+    /// What is to be carried now.
+    #[must_use]
+    pub fn instruments(&self) -> Vec<Known> {
+        self.instruments.lock().clone()
+    }
+
     /// The assignment and its version.
     fn get(&self) -> (u64, Vec<Known>) {
         let current = self.instruments.lock();
@@ -89,7 +108,9 @@ pub struct Shared<'a> {
     /// When to end.
     pub stop: &'a Stop,
     /// Where events go.
-    pub sinks: Sinks,
+    pub sinks: Sinks<'a>,
+    /// Where losses are declared.
+    pub ledger: Ledger,
     /// The venue's counters.
     pub metrics: VenueMetrics,
     /// Verifies the exchange.
@@ -130,15 +151,19 @@ impl Gate {
     }
 }
 
-/// Keeps `feed` connected until the program stops.
-pub fn run(feed: &Feed, shared: &Shared<'_>) {
+/// Keeps `feed` connected until the program stops. `losses` is to be the same one when this is called
+/// again after a panic.
+pub fn run(feed: &Feed, shared: &Shared<'_>, losses: &mut Losses) {
     let mut backoff = Backoff::default();
-    let mut filter = Filter::new(feed.protocol.quirks.repeats_trades);
+    let filter = Filter::new(feed.protocol.quirks.repeats_trades);
+    let mut past = Past { filter, losses };
     while shared.gate.pass(shared.stop) {
-        let (ended, had_data) = live(feed, shared, &mut filter);
+        past.losses.connecting();
+        let (ended, had_data) = live(feed, shared, &mut past);
         if ended.is_stop() {
             return;
         }
+        past.losses.down();
         shared.metrics.reconnected(ended.reason());
         if had_data {
             backoff.reset();
@@ -152,22 +177,22 @@ pub fn run(feed: &Feed, shared: &Shared<'_>) {
 }
 
 /// From connect to an end that nobody took over from; says whether good data came.
-fn live(feed: &Feed, shared: &Shared<'_>, filter: &mut Filter) -> (Disconnect, bool) {
+fn live(feed: &Feed, shared: &Shared<'_>, past: &mut Past<'_>) -> (Disconnect, bool) {
     let mut current = match Connection::open(feed, shared) {
         Ok(connection) => connection,
         Err(err) => return (err, false),
     };
     let mut had_data = false;
     let mut hold = Hold::default();
-    let mut ended = current.start();
+    let mut ended = current.start(past);
     loop {
         had_data |= current.session.has_data();
         if let Err(ended) = ended {
             return (ended, had_data);
         }
-        ended = current.step(filter);
+        ended = current.step(past);
         if ended.is_ok() && current.is_due() && hold.is_over() {
-            (current, ended) = handover::replace(current, feed, shared, filter, &mut hold);
+            (current, ended) = handover::replace(current, feed, shared, past, &mut hold);
         }
     }
 }

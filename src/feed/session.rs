@@ -11,10 +11,10 @@ use std::{
 };
 
 pub use super::subscriptions::Report;
-use super::{roster::Known, subscriptions::Subscriptions};
+use super::{lapses::Lapses, roster::Known, subscriptions::Subscriptions};
 use crate::{
     exchange::{DecodeError, Inbox, Notice, Protocol, Seen},
-    market::{Channel, ConnId, Event, Nanos, Quote},
+    market::{Channel, ConnId, Event, Gap, Nanos, Quote},
     metrics::SubscriptionState,
 };
 
@@ -72,6 +72,7 @@ pub struct Session {
     patience: Patience,
     inbox: Inbox,
     subscriptions: Subscriptions,
+    lapses: Lapses,
     /// Until when the venue has to greet; nothing is sent before it has.
     greeting_due: Option<Instant>,
     out: VecDeque<Outgoing>,
@@ -111,6 +112,7 @@ impl Session {
             protocol,
             patience,
             inbox,
+            lapses: Lapses::new(protocol.venue, conn),
             subscriptions: Subscriptions::new(protocol, symbols, channels, now),
             greeting_due: protocol.quirks.greeting.then(|| now + GREETING_MAX),
             out: VecDeque::new(),
@@ -141,6 +143,7 @@ impl Session {
             }
         }
         for place in dropped {
+            self.lapses.forget(self.inbox.instrument(place));
             self.inbox.unlist(place);
             self.subscriptions.remove(place);
         }
@@ -149,7 +152,7 @@ impl Session {
     /// Takes in a text frame. Its events are in [`events`](Self::events) afterwards, also those
     /// that came before a part that could not be read.
     pub fn on_text(&mut self, text: &str, ts_recv: Nanos, now: Instant) {
-        self.on_frame(ts_recv, now, |it, inbox| (it.decode)(text, inbox));
+        self.on_frame(ts_recv, now, |it, inbox| it.read(text, inbox));
     }
 
     /// Takes in a binary frame.
@@ -177,6 +180,17 @@ impl Session {
         self.subscriptions.reports()
     }
 
+    /// What is known to be missing, since the last time it was taken out.
+    pub fn gaps(&mut self) -> &mut Vec<Gap> {
+        self.lapses.over()
+    }
+
+    /// The connection has ended, at `at` if the program stops, else with its last frame: what was
+    /// waited for goes into [`gaps`](Self::gaps).
+    pub fn end(&mut self, at: Option<Nanos>) {
+        self.lapses.end(at.unwrap_or(self.inbox.ts_recv));
+    }
+
     /// What the exchange said when it announced that it will close the connection.
     #[must_use]
     pub fn closing(&self) -> Option<&str> {
@@ -198,6 +212,14 @@ impl Session {
     #[must_use]
     pub fn states(&self, time: Nanos) -> [i64; SubscriptionState::ALL.len()] {
         self.subscriptions.states(|place, channel| {
+            self.inbox.seen(place, channel).map(|it| activity(it, time, self.patience.stale_after))
+        })
+    }
+
+    /// The topics that are in `state` at `time`, as the venue spells them: the first few.
+    #[must_use]
+    pub fn named(&self, state: SubscriptionState, time: Nanos) -> Vec<String> {
+        self.subscriptions.named(state, |place, channel| {
             self.inbox.seen(place, channel).map(|it| activity(it, time, self.patience.stale_after))
         })
     }
@@ -224,6 +246,7 @@ impl Session {
         }
         if self.next_sweep_at <= now {
             self.next_sweep_at = now + SWEEP_EVERY;
+            self.lapses.tick(time);
             self.sweep(now, time);
         }
         self.out.extend(self.subscriptions.ask(now, time.seconds()).map(Outgoing::Text));
@@ -235,10 +258,15 @@ impl Session {
         self.subscriptions.sweep(now, |place, channel| inbox.seen(place, channel).is_some());
         // While nothing comes at all, it is the connection that is mute.
         if now.saturating_duration_since(self.last_data) < stale_after {
-            self.subscriptions.resubscribe(now, |place, channel| {
+            let resubscribed = self.subscriptions.resubscribe(now, |place, channel| {
                 let seen = inbox.seen(place, channel);
                 seen.map(|it| activity(it, time, stale_after)) == Some(SubscriptionState::Stale)
             });
+            if let Some((place, channel)) = resubscribed
+                && let Some(seen) = inbox.seen(place, channel)
+            {
+                self.lapses.resubscribed(inbox.instrument(place), channel, seen.last);
+            }
         }
     }
 
@@ -286,6 +314,7 @@ impl Session {
             }
             self.last_data = now;
             self.has_data = true;
+            self.lapses.data(&self.inbox.events[before..]);
         }
         if !self.inbox.notices.is_empty() {
             let mut notices = std::mem::take(&mut self.inbox.notices);
@@ -299,6 +328,7 @@ impl Session {
     fn on_nonsense(&mut self, err: &DecodeError) {
         self.decode_errors += 1;
         self.nonsense += 1;
+        self.lapses.unreadable(self.inbox.ts_recv);
         log::debug!("a frame could not be read: {err}");
         if self.nonsense == NONSENSE_MAX {
             self.verdict = Some(Verdict::Nonsense(err.to_string()));

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use super::drops::Drops;
 use crate::{
     channel::{Sender, Sent},
     market::{Channel, Event},
@@ -13,9 +14,10 @@ use crate::{
 
 /// The queues of all consumers. Dropping the last clone ends them.
 #[derive(Clone, Debug)]
-pub struct Sinks {
+pub struct Sinks<'a> {
     writers: Vec<Lane>,
     taps: Vec<Tap>,
+    drops: &'a Drops<'a>,
 }
 
 /// One queue and what is counted of it.
@@ -38,12 +40,13 @@ pub struct Tap {
     pub open: Arc<AtomicBool>,
 }
 
-impl Sinks {
+impl<'a> Sinks<'a> {
     /// One lane for each writer thread, of which there is at least one, and any number of taps.
+    /// What the writers' queues lose is added to `drops`.
     #[must_use]
-    pub fn new(writers: Vec<Lane>, taps: Vec<Tap>) -> Self {
+    pub fn new(writers: Vec<Lane>, taps: Vec<Tap>, drops: &'a Drops<'a>) -> Self {
         assert!(!writers.is_empty(), "without a writer nothing is kept");
-        Self { writers, taps }
+        Self { writers, taps, drops }
     }
 
     /// Sends `events` on, and counts what has to make room for them. `scratch` is only lent.
@@ -53,28 +56,26 @@ impl Sinks {
         for tap in &self.taps {
             if tap.open.load(Ordering::Relaxed) {
                 let wanted = events.iter().filter(|it| tap.channels.contains(&it.channel()));
-                wanted.for_each(|it| tap.lane.send(it.clone(), scratch));
+                wanted.for_each(|it| tap.lane.send(it.clone(), scratch, |_| ()));
             }
         }
         for event in events.drain(..) {
             let lane = &self.writers[event.instrument().0 as usize % self.writers.len()];
-            lane.send(event, scratch);
+            lane.send(event, scratch, |lost| self.drops.add(lost));
         }
     }
 }
 
 impl Lane {
-    fn send(&self, event: Event, scratch: &mut Vec<Event>) {
+    fn send(&self, event: Event, scratch: &mut Vec<Event>, lost: impl Fn(&Event)) {
         match self.queue.send(event, scratch) {
-            Sent::Queued => {}
-            Sent::Evicted(n) => {
-                self.metrics.dropped.inc_by(n as u64);
-                scratch.clear();
-            }
+            Sent::Queued => return,
+            Sent::Evicted(_) => {}
             // Its consumer has failed and the program is about to stop.
-            Sent::Closed(_) => {
-                self.metrics.dropped.inc();
-            }
+            Sent::Closed(event) => scratch.push(event),
         }
+        self.metrics.dropped.inc_by(scratch.len() as u64);
+        scratch.iter().for_each(lost);
+        scratch.clear();
     }
 }

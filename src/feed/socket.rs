@@ -4,7 +4,7 @@
 //! ([`CONNECT_MAX`]) and for resolving a name, on which the system gives no deadline.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, BufReader, Read, Write},
     net::{TcpStream, ToSocketAddrs},
     time::{Duration, Instant, SystemTime},
 };
@@ -34,6 +34,9 @@ const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// tungstenite zeroes this much before each read, so a large buffer makes small reads dear, and a
 /// small one makes many of them where much is ready: the table is in docs/performance.md.
 const READ_BUFFER_BYTES: usize = 8 << 10;
+/// What TLS takes from the socket at a time. By itself OpenSSL asks twice for each record, once for
+/// its five bytes of head; a record is 16 KiB at most, and on these streams often one frame.
+const TLS_BUFFER_BYTES: usize = 32 << 10;
 /// Requests wait here while the peer does not read; the largest is below 8 KiB.
 const WRITE_BUFFER_BYTES_MAX: usize = 256 << 10;
 
@@ -176,7 +179,7 @@ fn open(uri: &Uri, tls: &TlsConnector, stop: &Stop) -> Result<(String, Stream), 
         return Ok((host, Stream::Plain(tap)));
     }
     let deadline = Instant::now() + HANDSHAKE_MAX;
-    let mut handshake = tls.connect(&host, tap);
+    let mut handshake = tls.connect(&host, Ahead(BufReader::with_capacity(TLS_BUFFER_BYTES, tap)));
     loop {
         match handshake {
             Ok(stream) => return Ok((host, Stream::Tls(Box::new(stream)))),
@@ -291,14 +294,14 @@ fn is_patience(err: &io::Error) -> bool {
 #[derive(Debug)]
 enum Stream {
     Plain(Tap),
-    Tls(Box<TlsStream<Tap>>),
+    Tls(Box<TlsStream<Ahead>>),
 }
 
 impl Stream {
     fn tap(&self) -> &Tap {
         match self {
             Stream::Plain(it) => it,
-            Stream::Tls(it) => it.get_ref(),
+            Stream::Tls(it) => it.get_ref().0.get_ref(),
         }
     }
 }
@@ -325,6 +328,27 @@ impl Write for Stream {
             Stream::Plain(it) => it.flush(),
             Stream::Tls(it) => it.flush(),
         }
+    }
+}
+
+/// Reads ahead of TLS. What is in the buffer is handed out before the socket is asked again, so
+/// nothing can wait in it while the socket is silent.
+#[derive(Debug)]
+struct Ahead(BufReader<Tap>);
+
+impl Read for Ahead {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl Write for Ahead {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.get_mut().write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.get_mut().flush()
     }
 }
 

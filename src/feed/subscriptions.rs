@@ -8,7 +8,7 @@ use std::{
 use crate::{
     exchange::{Op, Protocol, Request, Subject, Topic},
     market::Channel,
-    metrics::SubscriptionState,
+    metrics::{SubscriptionState, health::NAMES_MAX},
 };
 
 /// An answer to a request that takes longer has been lost.
@@ -130,22 +130,27 @@ impl Subscriptions {
         self.to_ask.extend(requests.map(|it| (Op::Unsubscribe, it)));
     }
 
-    /// Asks anew, alone, for a topic that was active and has gone mute: now and then one, since a
-    /// venue counts requests.
-    pub(super) fn resubscribe(&mut self, now: Instant, is_stale: impl Fn(usize, Channel) -> bool) {
+    /// Asks anew, alone, for a topic that was active and has gone mute, and returns it: now and then
+    /// one, since a venue counts requests.
+    pub(super) fn resubscribe(
+        &mut self,
+        now: Instant,
+        is_stale: impl Fn(usize, Channel) -> bool,
+    ) -> Option<(usize, Channel)> {
         if now < self.next_resubscribe_at {
-            return;
+            return None;
         }
         let rested = |it: &Subscription| it.resubscribed.is_none_or(|at| at + LATE_RETRY <= now);
         let stale = |it: &Subscription| {
             it.state == State::Acknowledged && rested(it) && is_stale(it.place, it.channel)
         };
-        let Some(topic) = self.topics.iter().position(stale) else { return };
+        let topic = self.topics.iter().position(stale)?;
         self.next_resubscribe_at = now + RESUBSCRIBE_EVERY;
         self.topics[topic].resubscribed = Some(now);
         self.to_ask.push_back((Op::Unsubscribe, vec![topic]));
         self.to_ask.push_back((Op::Subscribe, vec![topic]));
         self.report(topic, "has gone mute; asked for again");
+        Some((self.topics[topic].place, self.topics[topic].channel))
     }
 
     /// What the operator should hear of, since the last call.
@@ -165,17 +170,21 @@ impl Subscriptions {
         activity: impl Fn(usize, Channel) -> Option<SubscriptionState>,
     ) -> [i64; SubscriptionState::ALL.len()] {
         let mut counts = [0; SubscriptionState::ALL.len()];
-        for it in &self.topics {
-            let answered = match it.state {
-                State::Removed => continue,
-                State::Requested | State::Unanswered { .. } => SubscriptionState::Requested,
-                State::Acknowledged => SubscriptionState::Acknowledged,
-                State::Refused { .. } => SubscriptionState::Refused,
-            };
-            let state = activity(it.place, it.channel).unwrap_or(answered);
+        for state in self.topics.iter().filter_map(|it| it.shown(&activity)) {
             counts[state as usize] += 1;
         }
         counts
+    }
+
+    /// The topics in `state`, as the venue spells them: the first [`NAMES_MAX`].
+    pub(super) fn named(
+        &self,
+        state: SubscriptionState,
+        activity: impl Fn(usize, Channel) -> Option<SubscriptionState>,
+    ) -> Vec<String> {
+        let topics =
+            (0..self.topics.len()).filter(|&it| self.topics[it].shown(&activity) == Some(state));
+        topics.take(NAMES_MAX).map(|it| self.name(it)).collect()
     }
 
     /// When the next request may be sent, if there is one.
@@ -354,6 +363,20 @@ impl Subscription {
             attempts: 0,
             resubscribed: None,
         }
+    }
+
+    /// The state that is shown of it; `None` when it has been removed.
+    fn shown(
+        &self,
+        activity: impl Fn(usize, Channel) -> Option<SubscriptionState>,
+    ) -> Option<SubscriptionState> {
+        let answered = match self.state {
+            State::Removed => return None,
+            State::Requested | State::Unanswered { .. } => SubscriptionState::Requested,
+            State::Acknowledged => SubscriptionState::Acknowledged,
+            State::Refused { .. } => SubscriptionState::Refused,
+        };
+        Some(activity(self.place, self.channel).unwrap_or(answered))
     }
 
     fn as_topic(&self) -> Topic<'_> {

@@ -38,6 +38,23 @@ impl Cross {
     }
 }
 
+/// The cross of a symbol that earns most at present.
+#[derive(Clone, Copy, Debug)]
+pub struct Best {
+    /// The number of the symbol and market.
+    pub place: usize,
+    /// The cross.
+    pub cross: Cross,
+    /// When the quote where it is bought and the one where it is sold were received.
+    pub received: [Nanos; 2],
+    /// Nanoseconds since then.
+    pub leg_ages: [i64; 2],
+    /// Nanoseconds after which it is none any more, unless a leg is quoted again.
+    pub expires: i64,
+    /// Episodes of all pairs of the symbol that began this day, UTC.
+    pub episodes: u32,
+}
+
 /// A stretch of time in which a cross earned more than the configured minimum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Episode {

@@ -9,7 +9,7 @@ mod trade_id;
 use std::{fmt, str::FromStr};
 
 pub use self::{
-    cross::{Cross, Episode},
+    cross::{Best, Cross, Episode},
     gap::{Gap, GapReason},
     trade_id::TradeId,
 };
@@ -140,6 +140,22 @@ impl Venue {
     #[must_use]
     pub const fn new(exchange: Exchange, market: Market) -> Self {
         Self { exchange, market }
+    }
+
+    /// How many there can be.
+    pub const COUNT: usize = Exchange::ALL.len() * Market::ALL.len();
+
+    /// Its place among all there can be.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.exchange as usize * Market::ALL.len() + self.market as usize
+    }
+
+    /// The venue of a place, which is below [`COUNT`](Self::COUNT).
+    #[must_use]
+    pub const fn at(index: usize) -> Self {
+        let (exchange, market) = (index / Market::ALL.len(), index % Market::ALL.len());
+        Self::new(Exchange::ALL[exchange], Market::ALL[market])
     }
 }
 
@@ -346,6 +362,13 @@ mod tests {
         assert_eq!(Nanos(DAY - 1).day(), 0);
         assert_eq!(Nanos(DAY).day(), 1);
         assert_eq!(Nanos(-1).day(), -1);
+    }
+
+    #[test]
+    fn a_venue_has_a_place_of_its_own() {
+        for index in 0..Venue::COUNT {
+            assert_eq!(Venue::at(index).index(), index);
+        }
     }
 
     #[test]

@@ -2,9 +2,13 @@
 //!
 //! Sinks start first, then the venues, which read their lists and start their connections. Stopping
 //! runs the other way: connections end, and with them the only senders; so the queues end, and the
-//! writers drain them and close their files. All threads are named, scoped and joined.
+//! writers drain them. The ledger ends when all who have a record to write have, and then the sealer
+//! closes all files. All threads are named, scoped and joined.
 
+mod drops;
 mod episode;
+mod live;
+mod spreads;
 mod venue;
 
 use std::{
@@ -19,26 +23,39 @@ use std::{
 use parking_lot::Mutex;
 
 use self::{
+    drops::DropEpisodes,
     episode::Episode,
     venue::{Clients, Collector},
 };
 use crate::{
-    channel::{Receiver, newest},
+    channel::{Received, Receiver, newest},
     config::Plan,
     feed::{
         self,
+        drops::Drops,
         http::CertificateError,
         sinks::{Lane, Sinks},
     },
-    market::{Event, Venue},
+    ledger::Ledger,
+    live::{Door, LiveError},
+    market::{Event, Nanos, Record, Venue},
     metrics::{Metrics, QueueMetrics},
     registry::Registry,
     stop::Stop,
-    store::{self, Dataset, StoreError, Writer},
+    store::{self, Dataset, RecordWriter, Sealer, StoreError, Writer},
 };
+
+/// Records that wait to be written, of 200 bytes at most each: far more than an hour makes.
+const RECORDS_MAX: usize = 10_000;
+
+/// How long after a failure to recover what a crash has left it is tried again.
+const RECOVER_EVERY: Duration = Duration::from_mins(1);
 
 /// How often the state of the whole is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the last rows of the loss ledger wait for room.
+const FLUSH_MAX: Duration = Duration::from_secs(1);
 
 /// Why the pipeline could not run, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +69,9 @@ pub enum PipelineError {
     /// A root certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// Clients cannot be served.
+    #[error(transparent)]
+    Live(#[from] LiveError),
     /// The system has no more threads.
     #[error("failed to start thread {name}: {cause}")]
     Thread {
@@ -100,9 +120,30 @@ pub struct Connected {
 /// When it cannot start, or a part that cannot be replaced fails; all others have been stopped in
 /// order by then.
 pub fn run(plan: &Plan, metrics: &Metrics, stop: &Stop) -> Result<Summary, PipelineError> {
-    run_with(plan, metrics, stop, |events, writer, queue| {
-        store::run(events, writer, queue, feed::now)
-    })
+    run_at(door(plan)?, plan, metrics, stop)
+}
+
+/// Where the plan wants clients to come; `None` when it wants none.
+///
+/// # Errors
+/// When the port cannot be had.
+pub fn door(plan: &Plan) -> Result<Option<Door>, LiveError> {
+    plan.live.as_ref().map(|it| Door::open(it.listen)).transpose()
+}
+
+/// [`run`] with a door that is open already.
+///
+/// # Errors
+/// As for [`run`].
+pub fn run_at(
+    door: Option<Door>,
+    plan: &Plan,
+    metrics: &Metrics,
+    stop: &Stop,
+) -> Result<Summary, PipelineError> {
+    let write =
+        |events: &_, writer: Writer<'_>, queue: &_| store::run(events, writer, queue, feed::now);
+    run_all(door, plan, metrics, stop, write)
 }
 
 /// [`run`] with another body for the writer threads, for tests of what happens when one fails.
@@ -115,45 +156,91 @@ pub fn run_with(
     stop: &Stop,
     write: impl Fn(&Receiver<Event>, Writer<'_>, &QueueMetrics) -> store::Totals + Sync,
 ) -> Result<Summary, PipelineError> {
+    run_all(door(plan)?, plan, metrics, stop, write)
+}
+
+fn run_all(
+    door: Option<Door>,
+    plan: &Plan,
+    metrics: &Metrics,
+    stop: &Stop,
+    write: impl Fn(&Receiver<Event>, Writer<'_>, &QueueMetrics) -> store::Totals + Sync,
+) -> Result<Summary, PipelineError> {
     let started = Instant::now();
     let dataset = Dataset::open(&plan.storage.dir)?;
+    if let Err(error) = dataset.collects_from(plan.venues.iter().map(|it| it.protocol.venue)) {
+        // A disk that is full now need not be so later.
+        log::warn!("{error}");
+    }
     let clients = plan.venues.iter().map(Clients::new).collect::<Result<Vec<_>, _>>()?;
     let registry = Registry::default();
     let conn_ids = AtomicU32::new(0);
     let failure = Failure { first: Mutex::default(), stop };
-    let whole = Whole { metrics, stop, registry, conn_ids, failure };
+    let whole = Whole { metrics, stop, since: feed::now(), registry, conn_ids, failure };
+    let drops = Drops::new(&whole.registry);
     let (lanes, queues): (Vec<_>, Vec<_>) = (0..plan.writers)
         .map(|n| {
             let (queue, events) = newest(plan.queue_capacity);
             (Lane { queue, metrics: metrics.queue(&format!("writer-{n}")) }, events)
         })
         .unzip();
+    let all_written = Stop::default();
     let counters: Vec<_> = lanes.iter().map(|it| it.metrics.clone()).collect();
+    let engine = spreads::engine(plan);
 
     let (venues, written) = thread::scope(|scope| {
+        // Whoever has records to write is handed a clone.
+        let (records, to_record) = newest::<Record>(RECORDS_MAX);
+        let all_written = &all_written;
+        let sealer = Sealer::new(&dataset, &plan.storage, metrics);
+        let body = move || store::run_sealer(sealer, all_written, feed::now);
+        let sealer = whole.spawn(scope, "sealer".to_owned(), body);
+        let body = || recover(&dataset, &plan.storage, metrics, stop);
+        let recovery = whole.spawn(scope, "recovery".to_owned(), body);
+        let writer = RecordWriter::new(&dataset, &plan.storage, &whole.registry, metrics);
+        let queue = metrics.queue("ledger");
+        let body = move || store::run_records(&to_record, writer, &queue, feed::now);
+        let recorder = whole.spawn(scope, "ledger".to_owned(), body);
+        let ledger = Ledger::new(records.clone(), metrics);
         let mut writers = Vec::new();
-        for (n, events) in queues.into_iter().enumerate() {
-            let writer = Writer::new(&dataset, n, &plan.storage, &whole.registry, metrics);
+        for (n, events) in queues.iter().enumerate() {
+            let ledger = ledger.clone();
+            let writer = Writer::new(&dataset, n, &plan.storage, &whole.registry, metrics)
+                .declaring(move |gap| ledger.declare(gap));
             let (whole, write, queue) = (&whole, &write, &counters[n]);
-            let body = move || write(&events, writer, queue);
+            let body = move || write(events, writer, queue);
             writers.extend(whole.spawn(scope, format!("writer-{n}"), body));
         }
-        let sinks = Sinks::new(lanes, Vec::new());
+        let (mut taps, crosses) = live::start(scope, &whole, plan, door, engine.as_ref());
+        let compare = |it| spreads::start(scope, &whole, plan, it, records.clone(), crosses);
+        taps.extend(engine.as_ref().map(compare));
+        let sinks = Sinks::new(lanes, taps, &drops);
         let mut venues = Vec::new();
         for (venue, clients) in plan.venues.iter().zip(&clients) {
-            let (whole, sinks) = (&whole, sinks.clone());
-            let body = move || Collector::new(whole, venue, clients, sinks).run(scope);
+            let (whole, sinks, ledger) = (&whole, sinks.clone(), ledger.clone());
+            let body = move || Collector::new(whole, venue, clients, sinks, ledger).run(scope);
             venues.extend(whole.spawn(scope, format!("venue-{}", venue.protocol.venue), body));
         }
         // From here on the connections own the only senders.
-        drop(sinks);
-        whole.watch(&counters);
+        drop((sinks, records));
+        let mut episodes = DropEpisodes::new(&drops, &ledger);
+        whole.watch(plan.writers, &mut episodes, &ledger);
         for it in &clients {
             it.http.shutdown();
         }
         let venues: Vec<_> = venues.into_iter().filter_map(joined).collect();
-        let written = writers.into_iter().filter_map(joined).sum();
-        (venues, written)
+        // In this order: writers declare what they lose, and all leave journals to the sealer.
+        let writers: Vec<_> = writers.into_iter().filter_map(joined).collect();
+        for (events, counter) in queues.iter().zip(&counters) {
+            give_up(events, counter, &drops);
+        }
+        episodes.finish();
+        flush(ledger);
+        let recorded = recorder.and_then(joined);
+        recovery.and_then(joined);
+        all_written.request();
+        let sealed = sealer.and_then(joined);
+        (venues, writers.into_iter().chain(recorded).chain(sealed).sum())
     });
 
     match whole.failure.first.into_inner() {
@@ -164,6 +251,40 @@ pub fn run_with(
             dropped: counters.iter().map(|it| it.dropped.get()).sum(),
             written,
         }),
+    }
+}
+
+/// Recovers what runs that have died left, until that has been done.
+fn recover(dataset: &Dataset, settings: &store::Settings, metrics: &Metrics, stop: &Stop) {
+    let now = feed::now();
+    loop {
+        let done = dataset.recover(settings, metrics, now, stop);
+        // They are in the ledger already.
+        for gap in &done.crashes {
+            metrics.gaps().of(gap.venue, gap.reason).inc();
+        }
+        if done.failed == 0 || stop.wait(RECOVER_EVERY) {
+            break;
+        }
+    }
+}
+
+/// Counts what a writer that has failed has left in its queue. The senders are gone.
+fn give_up(events: &Receiver<Event>, counter: &QueueMetrics, drops: &Drops<'_>) {
+    const BATCH: usize = 8_192;
+    let mut left = Vec::new();
+    while events.drain(&mut left, BATCH) == Received::Items {
+        counter.dropped.inc_by(left.len() as u64);
+        left.drain(..).for_each(|it| drops.add(&it));
+    }
+}
+
+/// Ends the ledger, as soon as all that has been declared is on its way to the disk.
+#[expect(clippy::needless_pass_by_value, reason = "it is the last that can declare anything")]
+fn flush(ledger: Ledger) {
+    let until = Instant::now() + FLUSH_MAX;
+    while !ledger.retry() && Instant::now() < until {
+        thread::park_timeout(Duration::from_millis(1));
     }
 }
 
@@ -185,6 +306,8 @@ impl Failure<'_> {
 struct Whole<'a> {
     metrics: &'a Metrics,
     stop: &'a Stop,
+    /// When the run began.
+    since: Nanos,
     registry: Registry,
     conn_ids: AtomicU32,
     failure: Failure<'a>,
@@ -217,23 +340,40 @@ impl Whole<'_> {
     }
 
     /// Looks at the state of the whole until it is to stop.
-    fn watch(&self, queues: &[QueueMetrics]) {
-        let mut episodes: Vec<_> = queues.iter().map(|_| Episode::default()).collect();
+    fn watch(&self, writers: usize, drops: &mut DropEpisodes<'_>, ledger: &Ledger) {
+        let names = (0..writers).map(|n| format!("writer-{n}"));
+        let names = names.chain(["spreads", "ledger", "live", "live-spreads"].map(str::to_owned));
+        let mut queues: Vec<_> = names
+            .map(|it| Watched {
+                metrics: self.metrics.queue(&it),
+                name: it,
+                drops: Episode::default(),
+            })
+            .collect();
         while !self.stop.wait(LOOK_EVERY) {
-            self.look(queues, &mut episodes);
+            self.look(&mut queues);
+            drops.look(Instant::now());
+            ledger.retry();
         }
-        self.look(queues, &mut episodes);
+        self.look(&mut queues);
     }
 
-    fn look(&self, queues: &[QueueMetrics], episodes: &mut [Episode]) {
+    fn look(&self, queues: &mut [Watched]) {
         let known = self.registry.len();
         self.metrics.instruments.set(i64::try_from(known).unwrap_or(i64::MAX));
-        for (n, (queue, episode)) in queues.iter().zip(episodes).enumerate() {
-            if let Some(line) = episode.look(queue.dropped.get()) {
-                log::warn!("queue writer-{n}: {line}");
+        for Watched { name, metrics, drops } in queues {
+            if let Some(line) = drops.look(metrics.dropped.get()) {
+                log::warn!("queue {name}: {line}");
             }
         }
     }
+}
+
+/// A queue of which it is said when it drops.
+struct Watched {
+    name: String,
+    metrics: QueueMetrics,
+    drops: Episode,
 }
 
 fn joined<T>(thread: ScopedJoinHandle<'_, Option<T>>) -> Option<T> {

@@ -13,14 +13,15 @@ use super::{Connected, PipelineError, Whole, joined, message};
 use crate::{
     config::VenuePlan,
     feed::{
-        self, Assignment, Backoff, Feed, Gate, Shared, Target,
+        self, Assignment, Backoff, Feed, Gate, Losses, Shared, Target,
         discovery::{Found, discover_until_stopped},
         http::Client,
         roster::{Known, Roster},
         sinks::Sinks,
     },
-    market::Instrument,
-    metrics::{ReconnectReason, VenueMetrics},
+    ledger::Ledger,
+    market::{Gap, GapReason, Instrument, Nanos},
+    metrics::{ReconnectReason, VenueMetrics, health::Wanted},
     stop::Stop,
 };
 
@@ -45,6 +46,7 @@ pub(super) struct Collector<'s> {
     whole: &'s Whole<'s>,
     venue: &'s VenuePlan,
     clients: &'s Clients,
+    ledger: Ledger,
     shared: Arc<Shared<'s>>,
 }
 
@@ -59,25 +61,29 @@ impl<'s> Collector<'s> {
         whole: &'s Whole<'s>,
         venue: &'s VenuePlan,
         clients: &'s Clients,
-        sinks: Sinks,
+        sinks: Sinks<'s>,
+        ledger: Ledger,
     ) -> Self {
         let shared = Arc::new(Shared {
             stop: whole.stop,
             sinks,
+            ledger: ledger.clone(),
             metrics: whole.metrics.venue(venue.protocol.venue),
             tls: clients.tls.clone(),
             http: clients.http.clone(),
             gate: Gate::new(venue.protocol.limits.connect_every),
             conn_ids: &whole.conn_ids,
         });
-        Self { whole, venue, clients, shared }
+        Self { whole, venue, clients, ledger, shared }
     }
 
     /// Reads the lists, starts the connections, and keeps them up with the lists until the program
     /// stops and the last connection has ended.
     pub(super) fn run(self, scope: &'s Scope<'s, '_>) -> Connected {
         let venue = self.venue.protocol.venue;
-        let Some(found) = self.discover() else {
+        let mut late = false;
+        let Some(found) = self.discover(&mut late) else {
+            self.declare_never_read();
             return Connected { venue, instruments: 0, connections: 0 };
         };
         let listed = found.listed.len();
@@ -91,11 +97,13 @@ impl<'s> Collector<'s> {
             roster.slots().len()
         );
         let mut running = Vec::new();
-        self.start(scope, &roster, &mut running);
+        self.expect(&roster);
+        self.start(scope, &roster, &mut running, (self.whole.since, late));
         while !self.whole.stop.wait(self.venue.rediscover) {
-            let Some(found) = self.discover() else { break };
+            let Some(found) = self.discover(&mut late) else { break };
             self.follow(found, &mut roster, &running);
-            self.start(scope, &roster, &mut running);
+            self.expect(&roster);
+            self.start(scope, &roster, &mut running, (feed::now(), false));
         }
         let connected = Connected {
             venue,
@@ -110,12 +118,32 @@ impl<'s> Collector<'s> {
         connected
     }
 
-    fn discover(&self) -> Option<Found> {
+    /// Nothing could be collected, since nobody knows what there is.
+    fn declare_never_read(&self) {
+        self.ledger.declare(Gap {
+            from: self.whole.since,
+            to: feed::now(),
+            venue: self.venue.protocol.venue,
+            instrument: None,
+            channel: None,
+            reason: GapReason::Disconnect,
+            dropped: None,
+            conn: None,
+        });
+    }
+
+    /// Says how much there is to be collected, for those who look whether it is.
+    fn expect(&self, roster: &Roster) {
+        let (instruments, connections) = (roster.symbols().len(), roster.slots().len());
+        self.shared.metrics.health.wants(Wanted { instruments, connections });
+    }
+
+    fn discover(&self, failed: &mut bool) -> Option<Found> {
         let VenuePlan { protocol, rest_base, filter, .. } = self.venue;
         let name = format!("venue-{}", protocol.venue);
         let stop = self.whole.stop;
         let found = surviving_panics(&name, stop, &self.shared.metrics, || {
-            discover_until_stopped(&self.clients.http, protocol, rest_base, filter, stop)
+            discover_until_stopped(&self.clients.http, protocol, rest_base, filter, stop, failed)
         })
         .flatten()?;
         if !found.missing.is_empty() {
@@ -160,8 +188,15 @@ impl<'s> Collector<'s> {
         }
     }
 
-    /// Starts a thread for each connection that has none yet.
-    fn start(&self, scope: &'s Scope<'s, '_>, roster: &Roster, running: &mut Vec<Running<'s>>) {
+    /// Starts a thread for each connection that has none yet. Data is expected since `since`, and has
+    /// been missing from then on if that is `late`.
+    fn start(
+        &self,
+        scope: &'s Scope<'s, '_>,
+        roster: &Roster,
+        running: &mut Vec<Running<'s>>,
+        (since, late): (Nanos, bool),
+    ) {
         for (n, slot) in roster.slots().iter().enumerate().skip(running.len()) {
             let VenuePlan { protocol, rest_base, ws_base, patience, lifetime, .. } = self.venue;
             let assignment = Arc::new(Assignment::new(slot.instruments.clone()));
@@ -175,9 +210,14 @@ impl<'s> Collector<'s> {
                 lifetime: *lifetime,
             };
             let shared = Arc::clone(&self.shared);
+            let mut losses = Losses::new(protocol, self.ledger.clone(), since, late);
             let thread = self.whole.spawn(scope, feed.name.clone(), move || {
-                let run = || feed::run(&feed, &shared);
-                surviving_panics(&feed.name, shared.stop, &shared.metrics, run).unwrap_or(());
+                let run = || feed::run(&feed, &shared, &mut losses);
+                let ended = surviving_panics(&feed.name, shared.stop, &shared.metrics, run);
+                if ended.is_none() {
+                    losses.down();
+                }
+                losses.finish(&feed.assignment.instruments(), feed::now());
             });
             running.push(Running { thread, assignment });
         }
@@ -199,25 +239,26 @@ impl<'s> Collector<'s> {
     }
 }
 
-/// Runs `body` again after each panic, ever later; `None` when the program stops first.
+/// Runs `body`, and again after each panic, ever later; `None` when the program stops after one.
 fn surviving_panics<T>(
     name: &str,
     stop: &Stop,
     metrics: &VenueMetrics,
-    body: impl Fn() -> T,
+    mut body: impl FnMut() -> T,
 ) -> Option<T> {
     let mut backoff = Backoff::default();
-    while !stop.requested() {
-        match catch_unwind(AssertUnwindSafe(&body)) {
+    loop {
+        match catch_unwind(AssertUnwindSafe(&mut body)) {
             Ok(done) => return Some(done),
             Err(panic) => {
                 metrics.reconnected(ReconnectReason::Panic);
                 let (said, wait) = (message(&*panic), backoff.after_failure());
                 let seconds = wait.as_secs_f64();
                 log::error!("{name} panicked: {said}; starting it again in {seconds:.1} s");
-                let _ = stop.wait(wait);
+                if stop.wait(wait) {
+                    return None;
+                }
             }
         }
     }
-    None
 }

@@ -29,6 +29,8 @@ pub enum Fault {
     HalfOpen,
     /// Malformed JSON and JSON of wrong types between the good frames.
     Garbage,
+    /// One trade in eight is left out, and the numbers of the others show it.
+    LoseTrades,
     /// Frames are split over several writes with pauses between them.
     Torn,
     /// A frame of more than 16 MiB is announced, once a connection, and never completed.
@@ -41,6 +43,8 @@ pub enum Fault {
     /// An instrument is listed but refused on subscribe, the way the venue refuses an unknown one.
     /// Named natively or `BASE-QUOTE`.
     RefuseSymbol(String),
+    /// An instrument has no data, while requests for it are answered. Named like the above.
+    MuteSymbol(String),
 }
 
 impl Fault {
@@ -59,17 +63,19 @@ impl Fault {
             Fault::Mute => "mute",
             Fault::HalfOpen => "half-open",
             Fault::Garbage => "garbage",
+            Fault::LoseTrades => "lose-trades",
             Fault::Torn => "torn",
             Fault::Oversized => "oversized",
             Fault::Refuse => "refuse",
             Fault::Http(_) => "http",
             Fault::RefuseSymbol(_) => "refuse-symbol",
+            Fault::MuteSymbol(_) => "mute-symbol",
         }
     }
 }
 
 /// The names of faults that take no argument.
-const PLAIN: [Fault; 10] = [
+const PLAIN: [Fault; 11] = [
     Fault::Drop,
     Fault::Eof,
     Fault::Close,
@@ -77,6 +83,7 @@ const PLAIN: [Fault; 10] = [
     Fault::Mute,
     Fault::HalfOpen,
     Fault::Garbage,
+    Fault::LoseTrades,
     Fault::Torn,
     Fault::Oversized,
     Fault::Refuse,
@@ -86,7 +93,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Http(status) => write!(f, "http={status}"),
-            Fault::RefuseSymbol(symbol) => write!(f, "refuse-symbol={symbol}"),
+            Fault::RefuseSymbol(symbol) | Fault::MuteSymbol(symbol) => {
+                write!(f, "{}={symbol}", self.name())
+            }
             _ => f.write_str(self.name()),
         }
     }
@@ -117,8 +126,13 @@ impl FromStr for Fault {
             ("refuse-symbol", Some(symbol)) if !symbol.is_empty() => {
                 Ok(Fault::RefuseSymbol(symbol.to_owned()))
             }
+            ("mute-symbol", Some(symbol)) if !symbol.is_empty() => {
+                Ok(Fault::MuteSymbol(symbol.to_owned()))
+            }
             ("http", None) => Err(bad("say which status: http=429".to_owned())),
-            ("refuse-symbol", _) => Err(bad("say which symbol: refuse-symbol=BTC-USDT".to_owned())),
+            ("refuse-symbol" | "mute-symbol", _) => {
+                Err(bad(format!("say which symbol: {name}=BTC-USDT")))
+            }
             _ => match (PLAIN.iter().find(|it| it.name() == name), argument) {
                 (Some(fault), None) => Ok(fault.clone()),
                 (Some(_), Some(_)) => Err(bad(format!("{name} takes no argument"))),
@@ -131,7 +145,8 @@ impl FromStr for Fault {
 fn unknown(name: &str) -> String {
     let known: Vec<_> = PLAIN.iter().map(Fault::name).collect();
     format!(
-        "nothing is called {name:?}; there are {}, http=STATUS, refuse-symbol=SYMBOL",
+        "nothing is called {name:?}; there are {}, http=STATUS, refuse-symbol=SYMBOL, \
+         mute-symbol=SYMBOL",
         known.join(", ")
     )
 }
@@ -241,6 +256,9 @@ pub(super) struct Holding {
     pub(super) mute: bool,
     pub(super) half_open: bool,
     pub(super) garbage: bool,
+    pub(super) lose_trades: bool,
+    /// Some instruments are.
+    pub(super) mute_symbols: bool,
     pub(super) torn: bool,
     pub(super) oversized: bool,
 }
@@ -295,6 +313,8 @@ impl Board {
             mute: has(&Fault::Mute),
             half_open: has(&Fault::HalfOpen),
             garbage: has(&Fault::Garbage),
+            lose_trades: has(&Fault::LoseTrades),
+            mute_symbols: all.iter().any(|it| matches!(it, Fault::MuteSymbol(_))),
             torn: has(&Fault::Torn),
             oversized: has(&Fault::Oversized),
         }
@@ -317,6 +337,12 @@ impl Board {
         let refused = |it: &Fault| matches!(it, Fault::RefuseSymbol(s) if names.contains(&&**s));
         self.lasting.lock().iter().any(refused)
     }
+
+    /// Whether an instrument of either of these names is to have no data.
+    pub(super) fn mutes_symbol(&self, names: [&str; 2]) -> bool {
+        let mute = |it: &Fault| matches!(it, Fault::MuteSymbol(s) if names.contains(&&**s));
+        self.lasting.lock().iter().any(mute)
+    }
 }
 
 #[cfg(test)]
@@ -330,6 +356,8 @@ mod tests {
             "drop",
             "drop@okx-spot:after=10s",
             "refuse-symbol=BTC-USDT@bybit-spot",
+            "mute-symbol=BTC-USDT@okx-perp",
+            "lose-trades:for=3s",
             "http=429@binance-perp:after=1m30s:for=500ms",
             "half-open:for=2m",
         ] {
@@ -356,6 +384,7 @@ mod tests {
             ("http", "say which status"),
             ("http=200", "no status between 400 and 599"),
             ("refuse-symbol=", "say which symbol"),
+            ("mute-symbol", "say which symbol: mute-symbol="),
             ("drop@krakn-spot", "no exchange is called \"krakn\""),
             ("drop@binance", "is no venue"),
             ("drop@binance-future", "no market is called \"future\""),

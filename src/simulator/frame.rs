@@ -28,6 +28,8 @@ pub(super) struct Load {
     pub(super) repeated_trades: u64,
     /// Quotes and trades that are none of the market's.
     pub(super) withheld: u64,
+    /// Trades that are left out.
+    pub(super) lost_trades: u64,
     /// Broken frames, which are no data frames.
     pub(super) garbage: u64,
     /// Bytes of data frames, their headers included.
@@ -42,6 +44,7 @@ impl Load {
         trades: 0,
         repeated_trades: 0,
         withheld: 0,
+        lost_trades: 0,
         garbage: 0,
         bytes: 0,
     };
@@ -62,6 +65,7 @@ impl Load {
         self.trades += other.trades;
         self.repeated_trades += other.repeated_trades;
         self.withheld += other.withheld;
+        self.lost_trades += other.lost_trades;
         self.garbage += other.garbage;
         self.bytes += other.bytes;
     }

@@ -138,6 +138,8 @@ pub struct Sent {
     /// `trades`: first quotes that are minutes old (`BingX` swap), books and wrappers with nothing
     /// in them (Gate.io, MEXC), fills of liquidations (Binance futures).
     pub withheld: u64,
+    /// Trades that a fault has left out; they are not among `trades`.
+    pub lost_trades: u64,
     /// Broken frames sent by a fault; they are no data frames.
     pub garbage: u64,
     /// Bytes of data frames, their headers included.

@@ -182,6 +182,11 @@ impl Served {
         self.faults.refuses_symbol([&row.native, &row.symbol])
     }
 
+    /// Whether a fault keeps its data back.
+    pub(super) fn mutes(&self, row: &Row) -> bool {
+        self.faults.mutes_symbol([&row.native, &row.symbol])
+    }
+
     /// Counts a connection against the venue's limits; says whether it is within them.
     pub(super) fn admits(&self, pace: Pace, sockets_max: usize) -> bool {
         self.counters.read().open < sockets_max as u64
@@ -209,6 +214,7 @@ pub(super) struct Counters {
     trades: AtomicU64,
     repeated_trades: AtomicU64,
     withheld: AtomicU64,
+    lost_trades: AtomicU64,
     garbage: AtomicU64,
     bytes: AtomicU64,
     distinct_quotes: AtomicU64,
@@ -249,6 +255,7 @@ impl Counters {
             (&self.trades, load.trades),
             (&self.repeated_trades, load.repeated_trades),
             (&self.withheld, load.withheld),
+            (&self.lost_trades, load.lost_trades),
             (&self.garbage, load.garbage),
             (&self.bytes, load.bytes),
         ] {
@@ -281,6 +288,7 @@ impl Counters {
             trades: get(&self.trades),
             repeated_trades: get(&self.repeated_trades),
             withheld: get(&self.withheld),
+            lost_trades: get(&self.lost_trades),
             garbage: get(&self.garbage),
             bytes: get(&self.bytes),
             distinct_quotes: get(&self.distinct_quotes),

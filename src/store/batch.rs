@@ -14,7 +14,7 @@ use super::{
     names::Names,
     schema::{micros, schema},
 };
-use crate::market::{Channel, Event, Exchange, Instrument, Level, Quote, Trade, TradeId};
+use crate::market::{Channel, Event, Exchange, Instrument, Level, Nanos, Quote, Trade, TradeId};
 
 /// The most rows in a batch: few enough to stay in the cache until Parquet reads them back, enough
 /// to make the cost of a batch disappear.
@@ -59,15 +59,11 @@ impl Columns {
     /// No rows of `exchange` yet.
     pub(super) fn new(channel: Channel, exchange: Exchange) -> Self {
         Self {
-            schema: schema(channel),
+            schema: schema(channel.into()),
             names: Names::new(exchange),
             common: Common::new(),
             own: Own::new(channel),
         }
-    }
-
-    pub(super) fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -98,8 +94,10 @@ impl Columns {
         }
     }
 
-    /// Takes the rows out, as a batch.
-    pub(super) fn take(&mut self) -> RecordBatch {
+    /// Takes the rows out, as a batch, with the first and the last `ts_recv`; `None` if there are
+    /// no rows.
+    pub(super) fn take(&mut self) -> Option<(RecordBatch, (Nanos, Nanos))> {
+        let times = self.common.times()?;
         let Common { mut ts_event, ts_recv, keys, conn_id } =
             mem::replace(&mut self.common, Common::new());
         let ts_recv = TimestampMicrosecondArray::from(ts_recv).with_timezone("UTC");
@@ -108,7 +106,9 @@ impl Columns {
         columns.extend(self.names.columns(keys));
         columns.extend(self.own.take(&self.names));
         columns.push(Arc::new(Int32Array::from(conn_id)));
-        RecordBatch::try_new(self.schema(), columns).expect("the columns are those of the schema")
+        let schema = Arc::clone(&self.schema);
+        let batch = RecordBatch::try_new(schema, columns);
+        Some((batch.expect("the columns are those of the schema"), times))
     }
 }
 
@@ -120,6 +120,13 @@ impl Common {
             keys: Vec::with_capacity(BATCH_ROWS),
             conn_id: Vec::with_capacity(BATCH_ROWS),
         }
+    }
+
+    /// The first and the last `ts_recv`, to the microsecond.
+    fn times(&self) -> Option<(Nanos, Nanos)> {
+        let first = self.ts_recv.iter().min()?;
+        let last = self.ts_recv.iter().max()?;
+        Some((Nanos(first * 1_000), Nanos(last * 1_000)))
     }
 
     fn push_quote(&mut self, key: i32, quote: &Quote) {
@@ -217,7 +224,7 @@ mod tests {
     use arrow::{array::AsArray as _, datatypes::Int32Type};
 
     use super::*;
-    use crate::market::{ConnId, InstrumentId, Market, Nanos, Venue};
+    use crate::market::{ConnId, InstrumentId, Market, Venue};
 
     fn instrument(n: u32) -> Arc<Instrument> {
         let market = Market::ALL[n as usize % 2];
@@ -243,7 +250,7 @@ mod tests {
         for &it in instruments {
             columns.push(&quote(it), &instrument(it));
         }
-        columns.take()
+        columns.take().expect("rows").0
     }
 
     #[test]

@@ -1,38 +1,86 @@
-//! Events to Parquet files.
+//! Events and records to journals, and journals to Parquet files.
 //!
 //! ```text
 //! DIR/quotes/date=2026-11-23/exchange=binance/<unique>.parquet
 //! DIR/trades/date=2026-11-23/exchange=binance/<unique>.parquet
-//! DIR/journal/                                 what is not finished
+//! DIR/spreads/date=2026-11-23/<unique>.parquet
+//! DIR/gaps/date=2026-11-23/<unique>.parquet
+//! DIR/journal/<unique>.arrows                  rows that are in no finished file yet
+//! DIR/journal/<unique>.parquet.open            what is being made of them
+//! DIR/journal/<run>.lock                       who lives
+//! DIR/journal/damaged/                         journals that could not be read to their end
 //! ```
+//!
+//! Rows are appended to a journal, and the file is made from the journal: by a [`Sealer`] while the
+//! program runs, and by [`Dataset::recover`] after a crash, with the same code.
 //!
 //! Invariants, each checked by a test:
 //! - what ends in `.parquet` is whole, and stays as it is;
 //! - no file is without rows;
-//! - rows given to a [`Writer`] = rows in finished files + rows counted as lost.
+//! - rows given to a [`Writer`] or a [`RecordWriter`] = rows in finished files + rows that stay in
+//!   journals + rows counted as lost;
+//! - whenever a process is killed, what it has written to journals is found in files after the next
+//!   start, each row once.
 
+mod backoff;
 mod batch;
+mod check;
+mod checksum;
+pub mod compact;
 mod compression;
+mod coverage;
 mod dataset;
+mod date;
+mod disk;
 mod error;
-mod file;
+mod gaps;
+mod journal;
+mod lane;
+mod layout;
+mod losses;
+mod manifest;
 mod names;
+mod parquet_file;
+mod partition;
 mod properties;
+mod read;
+mod record_writer;
+mod records;
+mod recover;
+mod retention;
 mod schema;
+mod sealer;
+mod sealing;
+mod segment;
+mod table;
+mod totals;
+mod verify;
 mod writer;
 
 use std::{path::PathBuf, thread, time::Duration};
 
 pub use self::{
+    check::Fault,
+    checksum::Checksum,
     compression::{Compression, InvalidCompression},
+    coverage::{CoverageRow, coverage},
     dataset::Dataset,
+    date::{Date, InvalidDate},
+    disk::{Disk, Step, Verdict},
     error::StoreError,
+    gaps::{GapRow, Wanted, ledger},
+    record_writer::RecordWriter,
+    recover::Recovered,
     schema::schema,
-    writer::{Totals, Writer},
+    sealer::{Sealer, run_sealer},
+    table::Table,
+    totals::Totals,
+    verify::{Verified, verify},
+    writer::Writer,
 };
 use crate::{
     channel::{Received, Receiver},
-    market::{Event, Nanos},
+    market::{Event, Nanos, Record},
     metrics::QueueMetrics,
 };
 
@@ -41,12 +89,16 @@ use crate::{
 pub struct Settings {
     /// The folder of the dataset.
     pub dir: PathBuf,
+    /// How long a row may wait until it is in a journal.
+    pub journal_flush: Duration,
     /// The age at which a file is closed.
     pub rotate: Duration,
     /// The size in bytes at which a file is closed, before its age says so.
     pub rotate_size: u64,
     /// How pages are compressed.
     pub compression: Compression,
+    /// How many days are kept beside the one under way; `None` for all.
+    pub keep_days: Option<u32>,
 }
 
 /// The most events taken out of the queue at a time.
@@ -56,10 +108,10 @@ const DRAIN_MAX: usize = 8_192;
 /// to be woken for every event: 1.37 against 1.55 us an event.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How often files are checked for their age and size, in nanoseconds.
-const TICK: i64 = 100_000_000;
+/// How often the journals of records are looked at when there are none.
+const RECORDS_EVERY: Duration = Duration::from_millis(100);
 
-/// Writes all events until the queue's senders are gone, then closes all files.
+/// Writes all events until the queue's senders are gone, then completes all journals.
 ///
 /// `clock` tells the time, in nanoseconds since the epoch.
 pub fn run(
@@ -69,7 +121,6 @@ pub fn run(
     clock: impl Fn() -> Nanos,
 ) -> Totals {
     let mut batch = Vec::with_capacity(DRAIN_MAX);
-    let mut ticked = clock();
     loop {
         if events.drain(&mut batch, DRAIN_MAX) == Received::Closed {
             publish(queue, 0, None, clock());
@@ -79,13 +130,35 @@ pub fn run(
         let drained = batch.len();
         publish(queue, drained + events.len(), batch.first(), now);
         writer.append(&mut batch, now);
-        if TICK < (now.0 - ticked.0).abs() {
-            writer.tick(now);
-            ticked = now;
-        }
+        writer.tick(now);
         if drained < DRAIN_MAX {
             thread::park_timeout(PAUSE);
         }
+    }
+}
+
+/// Writes all records until the queue's senders are gone, then completes all journals.
+///
+/// `clock` tells the time, in nanoseconds since the epoch.
+pub fn run_records(
+    records: &Receiver<Record>,
+    mut writer: RecordWriter<'_>,
+    queue: &QueueMetrics,
+    clock: impl Fn() -> Nanos,
+) -> Totals {
+    let mut batch = Vec::new();
+    loop {
+        let room = writer.room();
+        if room == 0 {
+            // The disk refuses, and the queue is the better place to wait.
+            thread::park_timeout(RECORDS_EVERY);
+        } else if records.recv_all(&mut batch, room, RECORDS_EVERY) == Received::Closed {
+            queue.depth.set(0);
+            return writer.finish(clock());
+        }
+        queue.depth.set(i64::try_from(records.len()).unwrap_or(i64::MAX));
+        writer.append(&mut batch);
+        writer.tick(clock());
     }
 }
 
@@ -94,4 +167,8 @@ fn publish(queue: &QueueMetrics, depth: usize, oldest: Option<&Event>, now: Nano
     #[expect(clippy::cast_precision_loss, reason = "an age of centuries may be inexact")]
     let age = oldest.map_or(0.0, |it| (now.0 - it.ts_recv().0).max(0) as f64 / 1e9);
     queue.age.set(age);
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, DictionaryArray, Int32Array, StringArray};
+use arrow::{
+    array::{ArrayRef, AsArray as _, DictionaryArray, Int32Array, RecordBatch, StringArray},
+    datatypes::Int32Type,
+};
 
 use crate::market::{Exchange, Instrument, InstrumentId, Market, Side};
 
@@ -79,6 +82,15 @@ impl Names {
     pub(super) fn sides(&self, sides: Vec<i32>) -> ArrayRef {
         dictionary(sides.into(), &self.side)
     }
+}
+
+/// The market of each row of a batch of any table; `None` for a name that is none of ours.
+pub(super) fn markets(batch: &RecordBatch) -> impl Iterator<Item = Option<Market>> {
+    let column: &DictionaryArray<Int32Type> = batch["market"].as_dictionary();
+    let names: &StringArray = column.values().as_string();
+    let markets: Vec<_> = names.iter().map(|it| it.and_then(|it| it.parse().ok())).collect();
+    let keys = column.keys().values().iter();
+    keys.map(move |it| markets.get(it.cast_unsigned() as usize).copied().flatten())
 }
 
 fn strings<'a>(values: impl IntoIterator<Item = &'a str>) -> ArrayRef {

@@ -10,17 +10,14 @@ use parquet::{
     },
 };
 
-use super::{batch::BATCH_ROWS, compression::Compression};
-
-/// Rows in a row group. All of a group is in memory until it is written, and writing it is the
-/// longest pause of the writer: 1M rows took 20 MB and 22 ms a file, 256k rows 7 MB and 8 ms.
-pub(super) const ROW_GROUP_ROWS: usize = 131_072;
+use super::compression::Compression;
 
 /// What the columns and the metadata of a file mean. A change that a reader must know is a new one.
-const FORMAT_VERSION: &str = "1";
+pub(super) const FORMAT_VERSION: &str = "1";
 
 /// Columns of integers that grow, or stay the same, from row to row.
-const DELTAS: [&str; 4] = ["ts_event", "ts_recv", "sequence", "conn_id"];
+const DELTAS: [&str; 8] =
+    ["ts_event", "ts_recv", "ts_from", "ts_to", "ts_open", "ts_close", "sequence", "conn_id"];
 
 /// Columns whose least and greatest value narrow no search, as all symbols are mixed in a file. To
 /// compare strings for them takes a quarter of the writer's time.
@@ -29,20 +26,38 @@ const NO_STATISTICS: [&str; 6] =
 
 /// The properties of the files of a run.
 pub(super) fn properties(run: &str, compression: Compression) -> WriterPropertiesPtr {
-    const { assert!(ROW_GROUP_ROWS.is_multiple_of(BATCH_ROWS), "a batch would be cut in two") };
+    // Whoever writes ends the groups.
+    builder(run, compression, []).set_max_row_group_row_count(None).build().into()
+}
+
+/// What all files have in common, and `more` lines of metadata. `run` is the one that writes them.
+pub(super) fn builder<const N: usize>(
+    run: &str,
+    compression: Compression,
+    more: [(&str, String); N],
+) -> WriterPropertiesBuilder {
     let writer = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
-    let metadata = [("format_version", FORMAT_VERSION), ("writer", writer), ("run_id", run)];
+    let lines = [("format_version", FORMAT_VERSION), ("writer", writer), ("run_id", run)];
+    let lines = lines.map(|(key, value)| (key, value.to_owned())).into_iter().chain(more);
+    let lines = lines.map(|(key, value)| say(key, value)).collect();
     let it = WriterProperties::builder()
         .set_created_by(writer.to_owned())
         .set_compression(compression.codec())
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_key_value_metadata(Some(metadata.map(|(key, value)| say(key, value)).into()));
-    encode(it).build().into()
+        .set_key_value_metadata(Some(lines));
+    encode(it)
 }
+
+/// Says of a file that its rows are sorted: by symbol, market and [`Table::time`].
+///
+/// [`Table::time`]: super::table::Table::time
+pub(super) const COMPACTED: &str = "compacted";
+
+/// How the keys of our lines of metadata start.
+pub(super) const PREFIX: &str = "spread_aggregator.";
 
 /// One line of the metadata.
 pub(super) fn say(key: &str, value: impl Into<String>) -> KeyValue {
-    KeyValue::new(format!("spread_aggregator.{key}"), value.into())
+    KeyValue::new(format!("{PREFIX}{key}"), value.into())
 }
 
 /// The fastest of the encodings that are within a few percent of the smallest. What is not named

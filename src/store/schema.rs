@@ -8,11 +8,33 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use crate::market::{Channel, Nanos};
+use super::table::Table;
+use crate::market::Nanos;
 
-/// The columns of the files of `channel`, in order.
+/// The columns of the files of `table`, in order.
 #[must_use]
-pub fn schema(channel: Channel) -> SchemaRef {
+pub fn schema(table: Table) -> SchemaRef {
+    let fields = match table {
+        Table::Quotes => of_an_event(vec![
+            Field::new("bid_price", DataType::Float64, true),
+            Field::new("bid_size", DataType::Float64, true),
+            Field::new("ask_price", DataType::Float64, true),
+            Field::new("ask_size", DataType::Float64, true),
+            Field::new("sequence", DataType::Int64, true),
+        ]),
+        Table::Trades => of_an_event(vec![
+            Field::new("price", DataType::Float64, false),
+            Field::new("size", DataType::Float64, false),
+            Field::new("side", name(), false),
+            Field::new("trade_id", DataType::Utf8, true),
+        ]),
+        Table::Spreads => of_an_episode(),
+        Table::Gaps => of_a_gap(),
+    };
+    Arc::new(Schema::new(fields))
+}
+
+fn of_an_event(own: Vec<Field>) -> Vec<Field> {
     let mut fields = vec![
         Field::new("ts_event", timestamp(), true),
         Field::new("ts_recv", timestamp(), false),
@@ -21,23 +43,41 @@ pub fn schema(channel: Channel) -> SchemaRef {
         Field::new("symbol", name(), false),
         Field::new("symbol_native", name(), false),
     ];
-    fields.extend(match channel {
-        Channel::Quotes => vec![
-            Field::new("bid_price", DataType::Float64, true),
-            Field::new("bid_size", DataType::Float64, true),
-            Field::new("ask_price", DataType::Float64, true),
-            Field::new("ask_size", DataType::Float64, true),
-            Field::new("sequence", DataType::Int64, true),
-        ],
-        Channel::Trades => vec![
-            Field::new("price", DataType::Float64, false),
-            Field::new("size", DataType::Float64, false),
-            Field::new("side", name(), false),
-            Field::new("trade_id", DataType::Utf8, true),
-        ],
-    });
+    fields.extend(own);
     fields.push(Field::new("conn_id", DataType::Int32, false));
-    Arc::new(Schema::new(fields))
+    fields
+}
+
+fn of_an_episode() -> Vec<Field> {
+    vec![
+        Field::new("symbol", name(), false),
+        Field::new("market", name(), false),
+        Field::new("buy_exchange", name(), false),
+        Field::new("sell_exchange", name(), false),
+        Field::new("ts_open", timestamp(), false),
+        Field::new("ts_close", timestamp(), false),
+        Field::new("peak_gross_bps", DataType::Float64, false),
+        Field::new("peak_net_bps", DataType::Float64, false),
+        Field::new("ask_price_at_peak", DataType::Float64, false),
+        Field::new("bid_price_at_peak", DataType::Float64, false),
+        Field::new("size_at_peak", DataType::Float64, false),
+        Field::new("max_leg_age_us", DataType::Int64, false),
+        Field::new("updates", DataType::Int64, false),
+    ]
+}
+
+fn of_a_gap() -> Vec<Field> {
+    vec![
+        Field::new("ts_from", timestamp(), false),
+        Field::new("ts_to", timestamp(), false),
+        Field::new("exchange", name(), false),
+        Field::new("market", name(), false),
+        Field::new("symbol", name(), true),
+        Field::new("stream", name(), true),
+        Field::new("reason", name(), false),
+        Field::new("dropped", DataType::Int64, true),
+        Field::new("conn_id", DataType::Int32, true),
+    ]
 }
 
 fn timestamp() -> DataType {
@@ -58,17 +98,17 @@ pub(super) fn micros(time: Nanos) -> i64 {
 mod tests {
     use super::*;
 
-    fn columns(channel: Channel) -> String {
+    fn columns(table: Table) -> String {
         let line = |it: &Arc<Field>| {
             let null = if it.is_nullable() { " null" } else { "" };
             format!("{} {}{null}\n", it.name(), it.data_type())
         };
-        schema(channel).fields().iter().map(line).collect()
+        schema(table).fields().iter().map(line).collect()
     }
 
     #[test]
     fn quotes_are_as_promised() {
-        insta::assert_snapshot!(columns(Channel::Quotes), @r#"
+        insta::assert_snapshot!(columns(Table::Quotes), @r#"
         ts_event Timestamp(µs, "UTC") null
         ts_recv Timestamp(µs, "UTC")
         exchange Dictionary(Int32, Utf8)
@@ -86,7 +126,7 @@ mod tests {
 
     #[test]
     fn trades_are_as_promised() {
-        insta::assert_snapshot!(columns(Channel::Trades), @r#"
+        insta::assert_snapshot!(columns(Table::Trades), @r#"
         ts_event Timestamp(µs, "UTC") null
         ts_recv Timestamp(µs, "UTC")
         exchange Dictionary(Int32, Utf8)
@@ -98,6 +138,40 @@ mod tests {
         side Dictionary(Int32, Utf8)
         trade_id Utf8 null
         conn_id Int32
+        "#);
+    }
+
+    #[test]
+    fn spreads_are_as_promised() {
+        insta::assert_snapshot!(columns(Table::Spreads), @r#"
+        symbol Dictionary(Int32, Utf8)
+        market Dictionary(Int32, Utf8)
+        buy_exchange Dictionary(Int32, Utf8)
+        sell_exchange Dictionary(Int32, Utf8)
+        ts_open Timestamp(µs, "UTC")
+        ts_close Timestamp(µs, "UTC")
+        peak_gross_bps Float64
+        peak_net_bps Float64
+        ask_price_at_peak Float64
+        bid_price_at_peak Float64
+        size_at_peak Float64
+        max_leg_age_us Int64
+        updates Int64
+        "#);
+    }
+
+    #[test]
+    fn gaps_are_as_promised() {
+        insta::assert_snapshot!(columns(Table::Gaps), @r#"
+        ts_from Timestamp(µs, "UTC")
+        ts_to Timestamp(µs, "UTC")
+        exchange Dictionary(Int32, Utf8)
+        market Dictionary(Int32, Utf8)
+        symbol Dictionary(Int32, Utf8) null
+        stream Dictionary(Int32, Utf8) null
+        reason Dictionary(Int32, Utf8)
+        dropped Int64 null
+        conn_id Int32 null
         "#);
     }
 

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use spread_aggregator::config::{load, parse};
+use spread_aggregator::{
+    config::{load, parse},
+    market::Venue,
+};
 
 /// A text, and what the message has to mention: where it is wrong and what would be right.
 const BROKEN: &[(&str, &[&str])] = &[
@@ -19,15 +22,40 @@ const BROKEN: &[(&str, &[&str])] = &[
     ("[storage]\nthreads = 0", &["storage.threads", "from 1 to"]),
     ("[storage]\nrotate = \"0s\"", &["storage.rotate", "longer than 0s"]),
     ("[storage]\njournal_flush = \"0s\"", &["storage.journal_flush", "longer than 0s"]),
+    ("[storage]\njournal_flush = \"1h\"", &["storage.journal_flush", "longer than 1m"]),
+    ("[storage]\nkeep_days = 0", &["storage.keep_days", "from 1 to"]),
+    ("[storage]\nkeep_days = \"a week\"", &["line 2", "keep_days", "a whole number"]),
     ("[storage]\nrotate_size = \"1KiB\"", &["storage.rotate_size", "1MiB"]),
     ("[storage]\ncompression = \"brotli\"", &["storage.compression", "zstd"]),
     ("[storage]\ncompression = \"zstd(99)\"", &["storage.compression", "22"]),
     ("[storage]\ndir = \"\"", &["storage.dir", "folder"]),
+    ("[storage]\nshard = \"0/8\"", &["storage.shard", "\"2/8\"", "0/8"]),
+    ("[storage]\nshard = \"9/8\"", &["storage.shard", "\"2/8\"", "9/8"]),
+    ("[storage]\nshard = \"a/b\"", &["storage.shard", "\"2/8\"", "a/b"]),
+    ("[storage]\nshard = \"2/0\"", &["storage.shard", "\"2/8\"", "2/0"]),
+    ("[storage]\nshard = \"\"", &["storage.shard", "\"2/8\"", ""]),
+    ("[storage]\nshard = 2", &["line 2", "shard", "string"]),
     ("[queues]\ncapacity = 0", &["queues.capacity", "from 1 to"]),
     ("[live]\nlisten = \"localhost\"", &["live.listen", "127.0.0.1:8080"]),
     ("[live]\nmax_clients = 0", &["live.max_clients", "from 1 to"]),
+    ("[live]\nmax_subscriptions = 0", &["live.max_subscriptions", "from 1 to"]),
+    ("[live]\nmax_requests = 0", &["live.max_requests", "from 1 to"]),
+    ("[live]\nmax_request_size = \"9B\"", &["live.max_request_size", "1KiB"]),
+    (
+        "[live]\nlisten = \"0.0.0.0:80\"",
+        &["live.listen", "0.0.0.0:80", "token =", "insecure = true"],
+    ),
+    ("[live]\ntoken = \"\"", &["live.token", "visible"]),
+    ("[live]\norigins = [\"example.com\"]", &["live.origins", "example.com", "https://host"]),
     ("[live]\nping_interval = \"0s\"", &["live.ping_interval", "longer than 0s"]),
     ("[spreads]\nmin_net_bps = nan", &["spreads.min_net_bps", "a number"]),
+    ("[spreads]\nhysteresis_bps = -1", &["spreads.hysteresis_bps", "0 or more"]),
+    ("[spreads]\nidentity_guard = 0", &["spreads.identity_guard", "above 0"]),
+    ("[spreads]\nsame_asset = [\"ABC\"]", &["spreads.same_asset", "ABC-USDT:okx:bybit"]),
+    ("[spreads]\nsame_asset = [\"A-B:okx:krakn\"]", &["spreads.same_asset", "krakn", "binance"]),
+    ("[spreads]\nwindow = \"1s\"", &["spreads.window", "sample_every"]),
+    ("[spreads]\nwindow = \"24h\"", &["spreads.window", "1000 times"]),
+    ("[spreads]\nreorder = \"1m\"", &["spreads.reorder", "10s"]),
     ("[spreads]\nmax_quote_age = \"0s\"", &["spreads.max_quote_age", "longer than 0s"]),
     ("[defaults]\nmin_quote_volume = -1.0", &["defaults.min_quote_volume", "0 or more"]),
     (
@@ -123,12 +151,14 @@ fn a_broken_configuration_is_exit_code_2_of_every_command_that_reads_one() {
 fn the_shipped_configuration_is_valid_and_shows_every_key_with_its_default() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml");
     let shipped = load(&path).unwrap();
-    let exchanges: Vec<_> = shipped
-        .venues
-        .iter()
-        .map(|it| it.protocol.venue)
-        .map(|it| format!("[[exchange]]\nname = \"{}\"\nmarket = \"{}\"", it.exchange, it.market))
-        .collect();
+    // Fees are those of each exchange, and no defaults.
+    let exchange = |(it, fee): &(Venue, f64)| {
+        let Venue { exchange, market } = it;
+        format!("[[exchange]]\nname = \"{exchange}\"\nmarket = \"{market}\"\ntaker_fee_bps = {fee}")
+    };
+    let fees = &shipped.spreads.as_ref().unwrap().taker_fee_bps;
+    let exchanges: Vec<_> = fees.iter().map(exchange).collect();
+    assert_eq!(exchanges.len(), shipped.venues.len());
     let defaults = parse(&exchanges.join("\n"), &path).unwrap();
     assert_eq!(format!("{shipped:?}"), format!("{defaults:?}"), "a value shown is no default");
     let text = fs::read_to_string(&path).unwrap();
@@ -139,14 +169,28 @@ fn the_shipped_configuration_is_valid_and_shows_every_key_with_its_default() {
         "rotate_size",
         "compression",
         "threads",
+        "keep_days",
         "capacity",
         "enabled",
         "listen",
         "client_queue",
         "max_clients",
         "ping_interval",
+        "max_subscriptions",
+        "max_requests",
+        "max_request_size",
+        "token",
+        "insecure",
+        "origins",
         "max_quote_age",
         "min_net_bps",
+        "hysteresis_bps",
+        "identity_guard",
+        "identity_after",
+        "same_asset",
+        "window",
+        "sample_every",
+        "reorder",
         "quote_assets",
         "min_quote_volume",
         "max_quote_volume",

@@ -86,7 +86,7 @@ fn frame(row: &Value) -> Frame {
 /// What a fresh connection makes of one frame, as the command line prints it.
 fn decode(protocol: &Protocol, frame: &Frame) -> (Vec<Value>, Vec<Notice>, Option<String>) {
     let read = |inbox: &mut Inbox| match frame {
-        Frame::Text(text) => (protocol.decode)(text, inbox).err(),
+        Frame::Text(text) => protocol.read(text, inbox).err(),
         Frame::Binary(bytes) => (protocol.quirks.decode_binary)(bytes, inbox).err(),
     };
     let registry = Registry::default();

@@ -102,7 +102,7 @@ fn replay(protocol: &Protocol) -> String {
         for (shown, frame, is_text) in frames(&file) {
             writeln!(out, "< {shown}").unwrap();
             let decoded = if is_text {
-                (protocol.decode)(&shown, &mut inbox)
+                protocol.read(&shown, &mut inbox)
             } else {
                 (protocol.quirks.decode_binary)(&frame, &mut inbox)
             };

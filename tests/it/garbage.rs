@@ -63,6 +63,31 @@ fn is_possible(level: Option<Level>) -> bool {
     })
 }
 
+/// Whether `frame` is of a shape that is read the fast way; if so, the parser reads the same.
+fn is_hot(protocol: &Protocol, frame: &str) -> bool {
+    let [mut fast, mut parsed] = [inbox(protocol), inbox(protocol)];
+    let hot = (protocol.quirks.hot)(frame, &mut fast).is_some();
+    if hot {
+        (protocol.decode)(frame, &mut parsed).unwrap();
+        assert_eq!(fast.notices, parsed.notices, "{frame}");
+    }
+    assert_eq!(fast.events, parsed.events, "{frame}");
+    hot
+}
+
+#[test]
+fn the_usual_frames_are_read_the_fast_way() {
+    // The others' quotes are binary, or lists of levels.
+    const SLOW: [&str; 2] = ["mexc-spot", "mexc-perp"];
+    for protocol in ALL {
+        let venue = protocol.venue.to_string();
+        let quotes = fixtures(protocol).into_iter().find(|it| it.ends_with("quote.txt"));
+        let quotes = quotes.map_or_else(Vec::new, |it| frames(&it));
+        let hot = quotes.iter().any(|(shown, ..)| is_hot(protocol, shown));
+        assert_eq!(hot, !SLOW.contains(&venue.as_str()), "{venue}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
@@ -73,7 +98,8 @@ proptest! {
         for protocol in ALL {
             let mut inbox = inbox(protocol);
             let text = String::from_utf8_lossy(&frame);
-            let _ = (protocol.decode)(&text, &mut inbox);
+            is_hot(protocol, &text);
+            let _ = protocol.read(&text, &mut inbox);
             let _ = (protocol.quirks.decode_binary)(&frame, &mut inbox);
             for event in &inbox.events {
                 let possible = match event {

@@ -97,7 +97,7 @@ fn every_connect_asks_for_its_address_and_waits_for_the_welcome() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let peer = listener.local_addr().unwrap();
     let text = format!(
-        "[storage]\ndir = {:?}\n[[exchange]]\nname = \"kucoin\"\ntrades = false\n\
+        "[live]\nenabled = false\n[storage]\ndir = {:?}\n[[exchange]]\nname = \"kucoin\"\ntrades = false\n\
          ws_url = \"ws://{peer}\"\nrest_url = \"http://{peer}\"",
         dir.path().display().to_string()
     );

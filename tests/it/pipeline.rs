@@ -2,6 +2,8 @@
 //! leave nothing behind, no thread on its own, heartbeats.
 
 use std::{
+    collections::BTreeMap,
+    path::Path,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
@@ -9,18 +11,24 @@ use std::{
 use spread_aggregator::{
     channel::{Received, newest},
     config::Plan,
-    exchange::{self, Inbox, Protocol},
+    exchange::{self, Inbox, Protocol, Quirks},
     feed,
-    feed::sinks::{Lane, Sinks},
-    market::{Channel, Exchange, Market, Venue},
+    feed::{
+        drops::{Dropped, Drops},
+        sinks::{Lane, Sinks},
+    },
+    market::{Channel, Exchange, GapReason, Market, Venue},
     metrics::{Metrics, ReconnectReason, SubscriptionState},
     pipeline::{self, PipelineError},
     simulator::{Fault, Options},
     store,
 };
 
+use parking_lot::Mutex;
+
 use super::support::{
-    events::{NOON, events},
+    events::{NOON, events, registry},
+    gaps::{assert_all_are_counted, gaps},
     rows::rows,
     world::{PATIENCE, Setting, eventually},
 };
@@ -40,7 +48,10 @@ fn promise_1_a_stopped_consumer_costs_the_oldest_events_and_no_memory() {
     const CAPACITY: usize = 1_000;
     let metrics = Metrics::new();
     let (queue, consumer) = newest(CAPACITY);
-    let sinks = Sinks::new(vec![Lane { queue, metrics: metrics.queue("writer-0") }], Vec::new());
+    let registry = registry();
+    let drops = Drops::new(&registry);
+    let lane = Lane { queue, metrics: metrics.queue("writer-0") };
+    let sinks = Sinks::new(vec![lane], Vec::new(), &drops);
     let mut scratch = Vec::new();
     let sent = events(Channel::Quotes, NOON, 10 * CAPACITY);
     for event in &sent {
@@ -52,6 +63,8 @@ fn promise_1_a_stopped_consumer_costs_the_oldest_events_and_no_memory() {
     let mut kept = Vec::new();
     assert_eq!(consumer.drain(&mut kept, usize::MAX), Received::Items);
     assert_eq!(kept, sent[9 * CAPACITY..], "the newest survive");
+    let lost = drops.take(Venue::new(Exchange::Binance, Market::Spot), Channel::Quotes);
+    assert_eq!(lost, Dropped { count: 9 * CAPACITY as u64, first: NOON, last: NOON });
 }
 
 #[test]
@@ -59,7 +72,7 @@ fn promise_1_what_is_decoded_is_stored_or_declared_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let asleep = AtomicBool::new(true);
     let setting = Setting { top: "[queues]\ncapacity = 500", ..setting(&[BINANCE, BYBIT, OKX]) };
-    let decoded = AtomicU64::new(0);
+    let decoded = Mutex::new(BTreeMap::new());
     let summary = setting
         .run_with(
             dir.path(),
@@ -71,9 +84,8 @@ fn promise_1_what_is_decoded_is_stored_or_declared_dropped() {
                     }
                     store::run(events, writer, queue, feed::now)
                 });
-                let venues = [BINANCE, BYBIT, OKX].map(|it| metrics.venue(it));
-                let all = venues.iter().map(|it| it.quotes.get() + it.trades.get()).sum();
-                decoded.store(all, Ordering::Relaxed);
+                *decoded.lock() = events_by_stream(metrics);
+                assert_all_are_counted(&gaps(dir.path()), metrics);
                 summary
             },
             |world| {
@@ -85,11 +97,43 @@ fn promise_1_what_is_decoded_is_stored_or_declared_dropped() {
         )
         .unwrap();
     assert!(2_000 < summary.dropped);
-    let written = summary.written.rows_quotes + summary.written.rows_trades;
-    assert_eq!(written + summary.dropped, decoded.into_inner());
     assert_eq!(rows(dir.path(), Channel::Quotes).len() as u64, summary.written.rows_quotes);
     assert_eq!(rows(dir.path(), Channel::Trades).len() as u64, summary.written.rows_trades);
     assert_eq!(summary.written.rows_lost, 0);
+    assert_eq!(accounted_for(dir.path(), summary.dropped), decoded.into_inner());
+}
+
+/// Events of each channel of each venue that have been decoded.
+fn events_by_stream(metrics: &Metrics) -> BTreeMap<(String, String), u64> {
+    let mut events = BTreeMap::new();
+    for venue in [BINANCE, BYBIT, OKX] {
+        let it = metrics.venue(venue);
+        for (channel, counter) in [(Channel::Quotes, &it.quotes), (Channel::Trades, &it.trades)] {
+            events.insert((venue.to_string(), channel.to_string()), counter.get());
+        }
+    }
+    events
+}
+
+/// Events of each channel of each venue that are stored, or that the ledger says have had to make
+/// room; these are `dropped` in all.
+fn accounted_for(dir: &Path, dropped: u64) -> BTreeMap<(String, String), u64> {
+    let mut events = BTreeMap::new();
+    for channel in Channel::ALL {
+        for row in rows(dir, channel) {
+            *events.entry((row.venue(), channel.to_string())).or_default() += 1;
+        }
+    }
+    let mut declared = 0;
+    for gap in gaps(dir).into_iter().filter(|it| it.is(GapReason::QueueDrop)) {
+        let count = u64::try_from(gap.dropped.expect("a number")).unwrap();
+        let stream = gap.stream.clone().expect("one channel");
+        assert!(gap.symbol.is_none() && gap.conn_id.is_none(), "{gap:?}");
+        *events.entry((gap.venue, stream)).or_default() += count;
+        declared += count;
+    }
+    assert_eq!(declared, dropped);
+    events
 }
 
 #[test]
@@ -118,7 +162,9 @@ fn with_decoder(
     venue: Venue,
     decode: fn(&str, &mut Inbox) -> Result<(), exchange::DecodeError>,
 ) -> &'static Protocol {
-    Box::leak(Box::new(Protocol { decode, ..*exchange::find(venue).unwrap() }))
+    let protocol = exchange::find(venue).unwrap();
+    let quirks = Quirks { hot: |_, _| None, ..protocol.quirks };
+    Box::leak(Box::new(Protocol { decode, quirks, ..*protocol }))
 }
 
 fn with_protocol(mut plan: Plan, protocol: &'static Protocol) -> Plan {
@@ -142,6 +188,8 @@ fn promise_4_a_panic_in_a_feed_is_counted_and_the_others_never_notice() {
         let panics = || world.venue(BYBIT).reconnects(ReconnectReason::Panic);
         eventually("the feed panics", || 0 < panics());
         world.until_all_deliver(300);
+        let trades = world.venue(BINANCE).trades;
+        eventually("all connections are up", || 0 < trades.get());
         assert_eq!(panics(), 1);
         for venue in [BINANCE, OKX] {
             for &reason in ReconnectReason::ALL {
@@ -151,6 +199,16 @@ fn promise_4_a_panic_in_a_feed_is_counted_and_the_others_never_notice() {
         assert_eq!(world.venue(BYBIT).connections.get(), 1, "the dead one is not counted");
     };
     setting(&[BINANCE, BYBIT, OKX]).run_with(dir.path(), run, look).unwrap();
+    let gaps = gaps(dir.path());
+    let [gap] = &gaps[..] else { panic!("{gaps:#?}") };
+    assert!(gap.is(GapReason::Disconnect) && gap.venue == BYBIT.to_string(), "{gap:?}");
+    let of = |channel| rows(dir.path(), channel).into_iter().filter(|it| it.venue() == gap.venue);
+    let times: Vec<_> =
+        Channel::ALL.into_iter().flat_map(of).map(|it| (it.conn_id, it.ts_recv)).collect();
+    let lost = |it: &&(i32, i64)| Some(it.0) == gap.conn_id;
+    assert_eq!(times.iter().filter(lost).map(|it| it.1).max(), Some(gap.from));
+    let next = times.iter().filter(|it| !lost(it)).map(|it| it.1).min();
+    assert_eq!(next, Some(gap.to));
 }
 
 #[test]
@@ -164,10 +222,22 @@ fn promise_4_a_panic_in_a_writer_stops_everything_in_order() {
         |mut plan, metrics, stop| {
             plan.writers = 2;
             let first = AtomicBool::new(true);
-            pipeline::run_with(&plan, metrics, stop, |events, writer, queue| {
-                assert!(!first.swap(false, Ordering::Relaxed), "made to panic");
+            let result = pipeline::run_with(&plan, metrics, stop, |events, writer, queue| {
+                if first.swap(false, Ordering::Relaxed) {
+                    eventually("events wait", || 500 < events.len());
+                    panic!("made to panic");
+                }
                 store::run(events, writer, queue, feed::now)
-            })
+            });
+            // What waited for the dead one is lost, and the ledger says so.
+            let queues = ["writer-0", "writer-1"].map(|it| metrics.queue(it).dropped.get());
+            let dropped = queues.iter().sum();
+            assert!(500 < dropped, "{queues:?}");
+            let accounted = accounted_for(dir.path(), dropped);
+            for (stream, decoded) in events_by_stream(metrics) {
+                assert_eq!(accounted.get(&stream).copied().unwrap_or(0), decoded, "{stream:?}");
+            }
+            result
         },
         |world| eventually("the pipeline stops", || world.stop.requested()),
     );

@@ -3,9 +3,11 @@
 use std::{fs, path::Path, process::Command, thread, time::Instant};
 
 use spread_aggregator::{
+    feed::now,
     market::{Channel, Exchange, Market, Venue},
     simulator::{Fault, Options, Sent, Simulator},
     stop::Stop,
+    store::Date,
 };
 
 use super::support::{
@@ -16,7 +18,7 @@ use super::support::{
 };
 
 /// The number before `word` in the last line of a summary.
-fn number(summary: &str, word: &str) -> u64 {
+pub(crate) fn number(summary: &str, word: &str) -> u64 {
     let line = summary.lines().find(|it| it.contains("events decoded")).unwrap_or_default();
     let words: Vec<_> = line.split_whitespace().collect();
     let at = words.iter().position(|it| it.trim_end_matches([',', ':']) == word);
@@ -58,9 +60,50 @@ fn sigterm_under_load_stores_all_that_was_decoded_and_leaves_nothing_open() {
     assert_eq!(rows(&data, Channel::Quotes).len() as u64, quotes);
     assert_eq!(rows(&data, Channel::Trades).len() as u64, trades);
     assert!(decoded <= exchanges.sent("quotes") + exchanges.sent("trades"));
-    let unfinished: Vec<_> =
-        files(&data).into_iter().filter(|it| !it.ends_with(".parquet")).collect();
+    let is_finished = |it: &String| it.ends_with(".parquet") || it.contains("/manifest/");
+    let unfinished: Vec<_> = files(&data).into_iter().filter(|it| !is_finished(it)).collect();
     assert!(unfinished.is_empty(), "{unfinished:?}");
+}
+
+#[test]
+fn compact_and_verify_run_beside_a_collector() {
+    let dir = tempfile::tempdir().unwrap();
+    let exchanges = Exchanges::start(&["--rate", "4000", "--symbols", "40", "--no-limits"]);
+    let config = exchanges.config(dir.path(), "", "");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("[storage]", "[storage]\nrotate = \"500ms\"")).unwrap();
+    let collector = Process::start(&["run", "-c", &config]);
+    let data = dir.path().join("data");
+    let path = data.to_str().unwrap();
+    for round in 0..4 {
+        let before = exchanges.sent("quotes");
+        eventually("data flows", || before + 2_000 < exchanges.sent("quotes"));
+        let today = Date::from(now()).to_string();
+        let (status, _) = Process::start(&["compact", path, "--date", &today]).end();
+        assert_eq!(status.code(), Some(0), "round {round}");
+        let (status, out) = Process::start(&["verify", path]).end();
+        assert_eq!((status.code(), out.as_str()), (Some(0), ""), "round {round}");
+    }
+    collector.signal("TERM");
+    let (status, summary) = collector.end();
+    assert_eq!(status.code(), Some(0), "{summary}");
+    assert_eq!(rows(&data, Channel::Quotes).len() as u64, number(&summary, "quotes"));
+    assert_eq!(rows(&data, Channel::Trades).len() as u64, number(&summary, "trades"));
+    let compacted = files(&data).into_iter().filter(|it| it.contains("_compacted-")).count();
+    assert!(0 < compacted, "nothing was compacted");
+    let (status, out) = Process::start(&["verify", path]).end();
+    assert_eq!((status.code(), out.as_str()), (Some(0), ""));
+
+    let damaged = files(&data.join("quotes")).remove(0);
+    let mut bytes = fs::read(&damaged).unwrap();
+    bytes[100] ^= 4;
+    fs::write(&damaged, bytes).unwrap();
+    let verify = Process::start(&["verify", path]);
+    verify.until_says("wrong or missing files: 1; ");
+    let (status, out) = verify.end();
+    assert_eq!((status.code(), out.lines().count()), (Some(1), 1), "{out}");
+    let name = damaged.strip_prefix(&format!("{path}/")).unwrap();
+    assert!(out.starts_with(&format!("{name}: checksum: expected ")), "{out}");
 }
 
 #[test]
@@ -115,8 +158,7 @@ fn promise_3_a_hundred_reconnects_leave_nothing_behind() {
         let _closing = RequestOnDrop(&closing_time);
         scope.spawn(|| simulator.serve(&closing_time));
         let config = dir.path().join("config.toml");
-        // Open files hold rows in memory: with these they are never large.
-        let text = world::config(&simulator, &venues, dir.path(), "rotate = \"500ms\"", "");
+        let text = world::config(&simulator, &venues, dir.path(), "", "");
         fs::write(&config, text).unwrap();
         let collector = Process::start(&["run", "-c", config.to_str().unwrap()]);
         let sent = |of: fn(&Sent) -> u64| -> u64 {
@@ -275,9 +317,16 @@ fn simulated_exchanges_show_a_certificate_when_they_have_one() {
 
 #[test]
 fn wrong_usage_is_exit_code_2_and_a_reader_that_has_seen_enough_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().to_str().unwrap();
     for args in [
         &["decode", "--exchange", "krakn"][..],
         &["demo", "--for", "0s"],
+        &["verify", dir],
+        &["compact", dir],
+        &["compact", dir, "--date", "yesterday"],
+        &["compact", dir, "--memory", "1KiB"],
+        &["compact", dir, "--target-size", "1TiB"],
         &["simulate", "--trade-share", "2"],
         &["simulate", "--tls", "nowhere.pem", "nowhere.key"],
         &["fly"],

@@ -9,7 +9,7 @@ use std::{
 use spread_aggregator::market::Exchange;
 
 /// Each module may import those of lower rank, and itself.
-const RANKS: [(&str, u32); 16] = [
+const RANKS: [(&str, u32); 17] = [
     ("market", 0),
     ("channel", 1),
     ("exchange", 1),
@@ -17,6 +17,7 @@ const RANKS: [(&str, u32); 16] = [
     ("registry", 1),
     ("stop", 1),
     ("json", 2),
+    ("ledger", 2),
     ("feed", 3),
     ("simulator", 3),
     ("spreads", 3),
@@ -140,6 +141,7 @@ fn only_the_edges_read_a_clock() {
         "feed/handover.rs",
         "feed/mod.rs",
         "feed/socket.rs",
+        "live/",
         "store/dataset.rs",
         "pipeline/",
         "simulator/",
@@ -156,7 +158,15 @@ fn only_main_and_its_signals_end_the_process() {
 #[test]
 fn threads_are_started_where_they_are_joined() {
     only_in(
-        &["pipeline/", "feed/handover.rs", "simulator/", "cli/signals.rs", "cli/demo.rs"],
+        &[
+            "pipeline/",
+            "feed/handover.rs",
+            "live/client.rs",
+            "live/listener.rs",
+            "simulator/",
+            "cli/signals.rs",
+            "cli/demo.rs",
+        ],
         &["spawn_scoped", "thread::spawn"],
     );
 }

@@ -94,6 +94,31 @@ fn all_that_was_sent_over_tls_is_stored_whether_a_record_holds_one_frame_or_many
     }
 }
 
+/// Records hold many frames and parts of frames, and several are taken from the socket at a time.
+#[test]
+fn nothing_waits_in_the_tls_buffer_while_the_peer_is_silent() {
+    let dir = tempfile::tempdir().unwrap();
+    behind_tls("localhost", okx(), dir.path(), true, |text, simulator| {
+        let plan = config::parse(text, &dir.path().join("config.toml")).unwrap();
+        let (metrics, stop) = (Metrics::new(), Stop::default());
+        thread::scope(|scope| {
+            let _stopping = RequestOnDrop(&stop);
+            scope.spawn(|| pipeline::run(&plan, &metrics, &stop));
+            let decoded = || metrics.venue(OKX).quotes.get() + metrics.venue(OKX).trades.get();
+            eventually("data flows", || 1_000 < decoded());
+            for round in 1..=5 {
+                simulator.set_rate(0.0);
+                let sent = || simulator.sent(OKX).quotes + simulator.sent(OKX).trades;
+                eventually("all that was sent is there", || decoded() == sent());
+                let before = decoded();
+                simulator.set_rate(2_000.0 * f64::from(round));
+                eventually("data flows again", || before + 1_000 < decoded());
+            }
+        });
+        assert_eq!(simulator.sent(OKX).connections, 1, "no reconnect");
+    });
+}
+
 fn is_refused(server: &str, trusted: bool) {
     let dir = tempfile::tempdir().unwrap();
     behind_tls(server, okx(), dir.path(), trusted, |text, simulator| {
@@ -124,7 +149,7 @@ fn a_peer_that_stalls_in_the_handshake_does_not_hold_up_a_stop() {
     // It accepts, by its backlog, and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let text = format!(
-        "[storage]\ndir = {:?}\n[[exchange]]\nname = \"okx\"\nmin_quote_volume = 0\n\
+        "[live]\nenabled = false\n[storage]\ndir = {:?}\n[[exchange]]\nname = \"okx\"\nmin_quote_volume = 0\n\
          ws_url = \"wss://localhost:{}\"\nrest_url = \"{}\"",
         dir.path().display().to_string(),
         silent.local_addr().unwrap().port(),

@@ -5,7 +5,9 @@
 //! nobody checks again.
 
 mod book;
+mod gzip;
 mod number;
+pub mod template;
 mod text;
 mod time;
 
@@ -19,6 +21,7 @@ use serde_json::value::RawValue;
 
 pub use self::{
     book::{Best, Ladder, level},
+    gzip::Gunzip,
     number::{Int, Num, Signed},
     text::{Flag, Id, Text, side},
     time::{Millis, Seconds, Stamp, Time},

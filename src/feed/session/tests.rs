@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::*;
 use crate::{
     exchange::{self, ALL, Address, Endpoint, Ping},
-    market::{Exchange, Instrument, InstrumentId, Market, Venue},
+    market::{Exchange, GapReason, Instrument, InstrumentId, Market, Venue},
 };
 
 const PATIENCE: Patience =
@@ -459,11 +459,12 @@ fn two_quotes() -> Bench {
 #[test]
 fn a_symbol_that_goes_mute_among_others_is_asked_for_anew_alone() {
     let mut it = two_quotes();
-    let mut sent = Vec::new();
+    let (mut sent, mut last) = (Vec::new(), it.time());
     for second in 0..300 {
         it.hear(OTHER_QUOTE);
         if second < 60 {
             it.hear(BYBIT_QUOTE);
+            last = it.time();
         }
         sent.extend(it.requests(1.0));
     }
@@ -476,8 +477,34 @@ fn a_symbol_that_goes_mute_among_others_is_asked_for_anew_alone() {
     assert_eq!(reports[0].topic, "orderbook.1.AUSDT");
     assert!(reports[0].what.contains("mute"), "{reports:?}");
     it.hear(r#"{"success":true,"ret_msg":"subscribe","req_id":"3","op":"subscribe"}"#);
+    assert_eq!(*it.session.gaps(), [], "it is still missing");
     it.hear(BYBIT_QUOTE);
     assert_eq!(it.count(SubscriptionState::Delivering), 2);
+    let [gap] = it.session.gaps()[..] else { panic!("{:?}", it.session.gaps()) };
+    let of = (gap.reason, gap.instrument, gap.channel, gap.conn);
+    let expected =
+        (GapReason::Stale, Some(InstrumentId(0)), Some(Channel::Quotes), Some(ConnId(7)));
+    assert_eq!(of, expected);
+    assert_eq!((gap.from, gap.to), (last, it.time()), "from its last quote to its next");
+}
+
+#[test]
+fn what_is_mute_or_unreadable_when_a_connection_ends_is_missing_until_then() {
+    let mut it = two_quotes();
+    for second in 0..300 {
+        it.hear(OTHER_QUOTE);
+        if second < 60 {
+            it.hear(BYBIT_QUOTE);
+        }
+        it.pass(1.0).expect("nothing ends the session");
+    }
+    it.hear("nonsense");
+    let now = it.time();
+    it.session.end(None);
+    let gaps = it.session.gaps();
+    let reasons: Vec<_> = gaps.iter().map(|it| it.reason).collect();
+    assert_eq!(reasons, [GapReason::DecodeError, GapReason::Stale]);
+    assert!(gaps.iter().all(|it| it.to == now), "{gaps:?}");
 }
 
 #[test]

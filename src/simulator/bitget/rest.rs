@@ -21,6 +21,10 @@ pub(super) fn answer(world: &World, served: &Served, request: &Request) -> Respo
                 envelope(&json!({"serverTime": prices::now().to_string()})),
             );
         }
+        // What can be borrowed: nothing here.
+        (Market::Spot, "/api/v2/margin/currencies") => {
+            return Response::json(200, envelope(&json!([])));
+        }
         (Market::Spot, "/api/v2/spot/public/symbols") => &symbol,
         (Market::Perp, "/api/v2/mix/market/contracts") => &contract,
         (Market::Spot, "/api/v2/spot/market/tickers")

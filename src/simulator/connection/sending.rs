@@ -23,7 +23,7 @@ const IDLE_BELOW: f64 = 50.0;
 /// Frames made at once, about and at most: after a pause the rest is not made up for.
 const BATCH_MAX: f64 = 20_000.0;
 /// Connections to one venue send an event within this of each other, unless something is wrong.
-const LAG_MAX: Duration = Duration::from_secs(1);
+const LAG_MAX: Duration = Duration::from_secs(5);
 /// How often books are looked through for those to be sent again.
 const REPEAT_SCAN: Duration = Duration::from_millis(100);
 /// What an oversized frame is said to have.
@@ -32,6 +32,8 @@ const OVERSIZED: u64 = (16 << 20) + (1 << 10);
 const GARBAGE_EVERY: u64 = 8;
 /// Trades in one frame, of any venue.
 const PRINTS_MAX: usize = 8;
+/// One frame of trades in so many is left out, where some are lost.
+const LOSE_EVERY: u8 = 8;
 
 impl Connection<'_> {
     /// Makes new subscriptions begin.
@@ -114,7 +116,12 @@ impl Connection<'_> {
             return;
         }
         let first = std::mem::replace(&mut cursor.next, due);
-        if !self.served.rows[topic.row].moves() {
+        let row = &self.served.rows[topic.row];
+        if !row.moves() {
+            return;
+        }
+        if self.holding.mute_symbols && self.served.mutes(row) {
+            self.tally.skipped += due - first;
             return;
         }
         let mut told = cursor.stream.tell(due);
@@ -164,7 +171,12 @@ impl Connection<'_> {
             return;
         }
         let first = std::mem::replace(&mut cursor.next, due);
-        if !self.served.rows[topic.row].moves() {
+        let row = &self.served.rows[topic.row];
+        if !row.moves() {
+            return;
+        }
+        if self.holding.mute_symbols && self.served.mutes(row) {
+            self.tally.skipped += due - first;
             return;
         }
         let told = cursor.stream.tell(due);
@@ -190,6 +202,10 @@ impl Connection<'_> {
             len += 1;
         }
         let mut rng = teller.chance(frame);
+        if self.holding.lose_trades && rng.u8(..LOSE_EVERY) == 0 {
+            self.served.counters.add(&Load { lost_trades: end - begin, ..Load::default() });
+            return 0;
+        }
         let update = Update { row, topic, now: teller.time(frame), last: None };
         let mut trades = 0;
         let sent = self.pipe.out.frame(self.rules.data, |out| {
@@ -235,7 +251,9 @@ impl Connection<'_> {
         for topic in self.topics.of_mut(Channel::Quotes) {
             let row = &self.served.rows[topic.row];
             let old = topic.sent.is_some_and(|it| after <= now - it);
-            let (true, true, Some(book)) = (old, row.moves(), topic.last) else { continue };
+            let muted = self.holding.mute_symbols && self.served.mutes(row);
+            let moves = row.moves() && !muted;
+            let (true, true, Some(book)) = (old, moves, topic.last) else { continue };
             topic.sent = Some(now);
             self.frames += 1;
             let update = Update { row, topic, now: time, last: None };

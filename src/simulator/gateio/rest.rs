@@ -18,6 +18,8 @@ pub(super) fn answer(world: &World, served: &Served, request: &Request) -> Respo
         (Market::Spot, "/spot/time") => {
             return Response::json(200, json!({"server_time": prices::now()}).to_string());
         }
+        // What can be borrowed: nothing here.
+        (Market::Spot, "/margin/currency_pairs") => return Response::json(200, "[]"),
         (Market::Spot, "/spot/currency_pairs") => (&pair, None),
         (Market::Spot, "/spot/tickers") => {
             (&|row| spot_ticker(world, served, row), Some("currency_pair"))

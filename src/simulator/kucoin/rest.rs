@@ -47,6 +47,11 @@ fn bullet(world: &World, served: &Served, request: &Request) -> Value {
     }]})
 }
 
+/// When the contracts began, and when the dated ones end.
+const FIRST_OPEN: u64 = 1_585_555_200_000;
+const EXPIRES: u64 = 1_798_185_600_000;
+const FUNDING_EVERY: u64 = 8 * 3_600_000;
+
 /// A currency as the futures call it.
 pub(super) fn currency(name: &str) -> &str {
     if name == "BTC" { "XBT" } else { name }
@@ -101,7 +106,9 @@ fn contract(world: &World, served: &Served, row: &Row) -> Value {
         "symbol": row.native, "rootSymbol": if inverse { currency(&row.base) } else { quote },
         "type": if dated { "FFICSX" } else { "FFWCSX" }, "baseCurrency": currency(&row.base),
         "quoteCurrency": quote, "settleCurrency": if inverse { currency(&row.base) } else { quote },
-        "lotSize": 1, "tickSize": 1.0 / row.price_scale,
+        "lotSize": 1, "tickSize": 1.0 / row.price_scale, "maxOrderQty": 1_000_000,
+        "maxPrice": 1_000_000.0, "maxLeverage": 75, "makerFeeRate": 0.0002,
+        "takerFeeRate": 0.0006, "firstOpenDate": FIRST_OPEN,
         "multiplier": if inverse { -1.0 } else { row.contract }, "isInverse": inverse,
         "status": match row.kind {
             Kind::Halted => "Paused",
@@ -112,6 +119,14 @@ fn contract(world: &World, served: &Served, row: &Row) -> Value {
         "volumeOf24h": if inverse { volume } else { volume / price },
         "turnoverOf24h": if inverse { volume / price } else { volume },
         "markPrice": price, "indexPrice": price,
-        "expireDate": if dated { json!(1_798_185_600_000_u64) } else { Value::Null },
+        "expireDate": if dated { json!(EXPIRES) } else { Value::Null },
+        // Of perpetual contracts; by its absence some clients tell the dated ones.
+        "fundingFeeRate": if dated { Value::Null } else { json!(0.0001) },
+        "nextFundingRateTime": if dated { Value::Null } else { json!(until_funding()) },
     })
+}
+
+/// Milliseconds, not a time as its name says.
+fn until_funding() -> u64 {
+    FUNDING_EVERY - prices::now() % FUNDING_EVERY
 }

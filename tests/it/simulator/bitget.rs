@@ -107,3 +107,11 @@ fn too_large_and_too_many_messages_end_it_without_a_goodbye() {
         assert_eq!(ended(&client.end()), None);
     });
 }
+
+#[test]
+fn nothing_can_be_borrowed() {
+    with(of(BITGET_SPOT), |simulator| {
+        let body = get_json(simulator, "/bitget-spot/api/v2/margin/currencies");
+        assert_eq!((&body["code"], &body["data"]), (&json!("00000"), &json!([])));
+    });
+}

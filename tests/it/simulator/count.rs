@@ -32,6 +32,7 @@ const NOTHING: Sent = Sent {
     trades: 0,
     repeated_trades: 0,
     withheld: 0,
+    lost_trades: 0,
     garbage: 0,
     bytes: 0,
     distinct_quotes: 0,

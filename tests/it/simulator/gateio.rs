@@ -147,3 +147,11 @@ fn lists_are_bare_and_errors_have_labels() {
         }
     });
 }
+
+#[test]
+fn nothing_can_be_borrowed() {
+    with(of(GATEIO_SPOT), |simulator| {
+        let body = get_json(simulator, "/gateio-spot/api/v4/margin/currency_pairs");
+        assert_eq!(body, json!([]));
+    });
+}

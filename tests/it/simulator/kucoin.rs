@@ -114,3 +114,18 @@ fn pings_of_the_protocol_below_do_not_count() {
         assert!(words.is_none_or(|it| it["code"] == 400 && it["data"] == "ping timeout"));
     });
 }
+
+#[test]
+fn contracts_without_a_next_funding_are_the_dated_ones() {
+    with(of(KUCOIN_PERP), |simulator| {
+        let body = get_json(simulator, "/kucoin-perp/api/v1/contracts/active");
+        let rows = body["data"].as_array().unwrap();
+        for it in rows {
+            let until = it["nextFundingRateTime"].as_u64();
+            let dated = it["type"] == "FFICSX";
+            assert!(until.map_or(dated, |it| !dated && it <= 8 * 3_600_000), "{it}");
+            assert_eq!(it["expireDate"].is_u64(), dated);
+        }
+        assert!(rows.iter().any(|it| it["type"] == "FFICSX"));
+    });
+}

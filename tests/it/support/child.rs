@@ -6,9 +6,11 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::Path,
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
-use super::world::eventually;
+use super::world::{PATIENCE, eventually};
 
 /// A running command; it is killed when the test ends before it does.
 pub(crate) struct Process {
@@ -70,6 +72,26 @@ impl Process {
             resident: field("VmRSS") * 1024,
             threads: field("Threads"),
             descriptors: fs::read_dir(proc.join("fd")).unwrap().count() as u64,
+            sockets: fs::read_dir(proc.join("fd"))
+                .unwrap()
+                .filter_map(|it| fs::read_link(it.ok()?.path()).ok())
+                .filter(|it| it.to_string_lossy().starts_with("socket:"))
+                .count() as u64,
+        }
+    }
+}
+
+impl Process {
+    /// Waits until no more threads and sockets are in use than `before`.
+    pub(crate) fn until_given_back(&self, before: Usage) -> Usage {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let now = self.usage();
+            if now.threads <= before.threads && now.sockets <= before.sockets {
+                return now;
+            }
+            assert!(Instant::now() < deadline, "{before:?} then, {now:?} now");
+            thread::park_timeout(Duration::from_millis(50));
         }
     }
 }
@@ -88,6 +110,7 @@ pub(crate) struct Usage {
     pub(crate) resident: u64,
     pub(crate) threads: u64,
     pub(crate) descriptors: u64,
+    pub(crate) sockets: u64,
 }
 
 /// A `simulate` process, and the configuration it prints.
@@ -121,7 +144,10 @@ impl Exchanges {
         let exchanges = self
             .config
             .replace("[[exchange]]", &format!("[[exchange]]\nmin_quote_volume = 0\n{each}"));
-        let text = format!("{top}\n[storage]\ndir = {:?}\n{exchanges}", data.display().to_string());
+        // Tests run side by side, and port 8080 is one.
+        let live = if top.contains("[live]") { "" } else { "[live]\nlisten = \"127.0.0.1:0\"" };
+        let data = data.display().to_string();
+        let text = format!("{top}\n{live}\n[storage]\ndir = {data:?}\n{exchanges}");
         let file = dir.join("config.toml");
         fs::write(&file, text).unwrap();
         file.display().to_string()

@@ -62,6 +62,17 @@ pub(crate) fn mixture(registry: &Registry, start: Nanos, n: usize) -> Vec<Event>
     (0..n).map(&mut event).collect()
 }
 
+/// A quote at each of `times`, of instruments of which few are busy.
+pub(crate) fn quotes_of_many(registry: &Registry, times: &[Nanos]) -> Vec<Event> {
+    let mut rng = Rng::with_seed(times[0].0.cast_unsigned());
+    let n = u32::try_from(registry.len()).expect("a few");
+    let quote = |&time: &Nanos| {
+        let busy = rng.u32(..n).min(rng.u32(..n));
+        any(Channel::Quotes, InstrumentId(busy), time, &mut rng)
+    };
+    times.iter().map(quote).collect()
+}
+
 fn any(channel: Channel, instrument: InstrumentId, ts_recv: Nanos, rng: &mut Rng) -> Event {
     let conn = ConnId(rng.u32(..9));
     let ts_event = rng.bool().then(|| Nanos(ts_recv.0 - rng.i64(0..SECOND)));

@@ -33,3 +33,8 @@ pub(crate) fn lines_about(dir: &Path) -> Vec<(Level, String)> {
     let dir = dir.to_str().expect("a temporary folder is UTF-8");
     LINES.lock().iter().filter(|(_, line)| line.contains(dir)).cloned().collect()
 }
+
+/// Whether a line with all of `words` has been logged.
+pub(crate) fn has(words: &[&str]) -> bool {
+    LINES.lock().iter().any(|(_, line)| words.iter().all(|it| line.contains(it)))
+}

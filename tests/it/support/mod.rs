@@ -3,7 +3,9 @@
 pub(crate) mod account;
 pub(crate) mod child;
 pub(crate) mod events;
+pub(crate) mod gaps;
 pub(crate) mod log;
 pub(crate) mod rows;
+pub(crate) mod shim;
 pub(crate) mod tls;
 pub(crate) mod world;

@@ -11,7 +11,7 @@ use arrow::{
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use spread_aggregator::{
-    market::{Channel, Event, Level},
+    market::{Channel, Cross, Episode, Event, Instrument, Level, Venue},
     registry::Registry,
 };
 
@@ -24,7 +24,7 @@ pub(crate) struct Row {
     numbers: [Option<f64>; 4],
     sequence: Option<i64>,
     side: Option<String>,
-    trade_id: Option<String>,
+    pub(crate) trade_id: Option<String>,
     pub(crate) conn_id: i32,
 }
 
@@ -33,9 +33,32 @@ impl Row {
         &self.names[0]
     }
 
+    /// Exchange, market, symbol, the exchange's own spelling.
+    pub(crate) fn names(&self) -> &[String; 4] {
+        &self.names
+    }
+
     /// `binance-spot`.
     pub(crate) fn venue(&self) -> String {
         format!("{}-{}", self.names[0], self.names[1])
+    }
+
+    pub(crate) fn symbol(&self) -> &str {
+        &self.names[2]
+    }
+
+    pub(crate) fn instrument(&self) -> Instrument {
+        let [exchange, market, symbol, symbol_native] = &self.names;
+        let venue = Venue::new(exchange.parse().unwrap(), market.parse().unwrap());
+        let (symbol, symbol_native) = (symbol.clone(), symbol_native.clone());
+        Instrument { venue, symbol, symbol_native, contract_size: 1.0 }
+    }
+
+    /// Best bid and best ask of a quote.
+    pub(crate) fn levels(&self) -> [Option<Level>; 2] {
+        let [bid, bid_size, ask, ask_size] = self.numbers;
+        let level = |price, size| Some(Level { price: price?, size: size? });
+        [level(bid, bid_size), level(ask, ask_size)]
     }
 
     /// What no other event of its channel shares: a trade's id, or a book's number, or all that
@@ -84,6 +107,67 @@ impl Row {
     }
 }
 
+/// A row of `spreads`, the times in microseconds.
+#[derive(Clone, Debug, PartialEq, PartialOrd)]
+pub(crate) struct EpisodeRow {
+    /// Symbol, market, where it is bought and where it is sold.
+    pub(crate) names: [String; 4],
+    pub(crate) open: i64,
+    pub(crate) close: i64,
+    /// Of the peak: gross, net, ask, bid, size.
+    pub(crate) peak: [f64; 5],
+    pub(crate) max_leg_age: i64,
+    pub(crate) updates: i64,
+}
+
+impl EpisodeRow {
+    /// The row that an episode should become.
+    pub(crate) fn of(it: &Episode, registry: &Registry) -> Self {
+        let [buy, sell] = [it.buy, it.sell].map(|it| registry.get(it).expect("known"));
+        let Cross { gross_bps, net_bps, ask, bid, .. } = it.peak;
+        EpisodeRow {
+            names: [
+                buy.symbol.clone(),
+                buy.venue.market.to_string(),
+                buy.venue.exchange.to_string(),
+                sell.venue.exchange.to_string(),
+            ],
+            open: it.open.0 / 1_000,
+            close: it.close.0 / 1_000,
+            peak: [gross_bps, net_bps, ask.price, bid.price, it.peak.size()],
+            max_leg_age: it.leg_age_max / 1_000,
+            updates: it.updates.cast_signed(),
+        }
+    }
+}
+
+/// All rows of `spreads`.
+pub(crate) fn episodes(dir: &Path) -> Vec<EpisodeRow> {
+    let row = |batch: &RecordBatch, at| {
+        let number = |it| get(batch, it, at).unwrap().as_primitive::<Float64Type>().value(at);
+        let count = |it| get(batch, it, at).unwrap().as_primitive::<Int64Type>().value(at);
+        EpisodeRow {
+            names: ["symbol", "market", "buy_exchange", "sell_exchange"]
+                .map(|it| text(batch, it, at).unwrap()),
+            open: time(batch, "ts_open", at).unwrap(),
+            close: time(batch, "ts_close", at).unwrap(),
+            peak: [
+                "peak_gross_bps",
+                "peak_net_bps",
+                "ask_price_at_peak",
+                "bid_price_at_peak",
+                "size_at_peak",
+            ]
+            .map(number),
+            max_leg_age: count("max_leg_age_us"),
+            updates: count("updates"),
+        }
+    };
+    let rows =
+        |batch: RecordBatch| (0..batch.num_rows()).map(|at| row(&batch, at)).collect::<Vec<_>>();
+    files(&dir.join("spreads")).iter().flat_map(|it| batches(it)).flat_map(rows).collect()
+}
+
 /// All rows of the files of `channel`, in the order of the files' names.
 pub(crate) fn rows(dir: &Path, channel: Channel) -> Vec<Row> {
     files(&dir.join(channel.name())).iter().flat_map(|it| read(it)).collect()
@@ -91,11 +175,15 @@ pub(crate) fn rows(dir: &Path, channel: Channel) -> Vec<Row> {
 
 /// The rows of one file.
 pub(crate) fn read(path: &Path) -> Vec<Row> {
+    batches(path).flat_map(|it| rows_of(&it)).collect()
+}
+
+fn batches(path: &Path) -> impl Iterator<Item = RecordBatch> {
     let file = File::open(path).expect("a file");
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(ParquetRecordBatchReaderBuilder::build)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    reader.flat_map(|it| rows_of(&it.expect("a batch"))).collect()
+    reader.map(|it| it.expect("a batch"))
 }
 
 fn rows_of(batch: &RecordBatch) -> Vec<Row> {
@@ -122,15 +210,15 @@ fn rows_of(batch: &RecordBatch) -> Vec<Row> {
 }
 
 /// The column, if it is there and not null in this row.
-fn get<'a>(batch: &'a RecordBatch, name: &str, at: usize) -> Option<&'a dyn Array> {
+pub(crate) fn get<'a>(batch: &'a RecordBatch, name: &str, at: usize) -> Option<&'a dyn Array> {
     batch.column_by_name(name).filter(|it| it.is_valid(at)).map(AsRef::as_ref)
 }
 
-fn time(batch: &RecordBatch, name: &str, at: usize) -> Option<i64> {
+pub(crate) fn time(batch: &RecordBatch, name: &str, at: usize) -> Option<i64> {
     get(batch, name, at).map(|it| it.as_primitive::<TimestampMicrosecondType>().value(at))
 }
 
-fn text(batch: &RecordBatch, name: &str, at: usize) -> Option<String> {
+pub(crate) fn text(batch: &RecordBatch, name: &str, at: usize) -> Option<String> {
     let column = get(batch, name, at)?;
     if *column.data_type() == DataType::Utf8 {
         return Some(column.as_string::<i32>().value(at).to_owned());

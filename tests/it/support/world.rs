@@ -37,7 +37,9 @@ pub(crate) fn config(
     top: &str,
     each: &str,
 ) -> String {
-    let mut text = format!("[storage]\ndir = {:?}\n{top}\n", dir.display().to_string());
+    // Tests run side by side, and port 8080 is one.
+    let live = if top.contains("[live]") { "" } else { "[live]\nlisten = \"127.0.0.1:0\"" };
+    let mut text = format!("[storage]\ndir = {:?}\n{top}\n{live}\n", dir.display().to_string());
     for &venue in venues {
         let (ws, rest) = (simulator.ws_url(venue), simulator.rest_url(venue));
         write!(

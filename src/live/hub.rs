@@ -1,0 +1,416 @@
+//! From what is collected to the queues of those who want it.
+//!
+//! The hub waits for nobody: each client has a queue of its own. A message is made into JSON once,
+//! and only if somebody wants it; while nobody wants anything, nothing comes here.
+
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::RecvTimeoutError;
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+use tungstenite::protocol::frame::coding::CloseCode;
+
+use super::{
+    encoder::Encoder,
+    interest::Interest,
+    outbox::{Item, Kind, Outbox},
+    protocol::{Answer, Op, Request, Topic, Understood},
+    screener::Screener,
+    source::{DRAIN_MAX, Source},
+    subscriber::{INTERVALS_MAX, Message, Subscriber, Told},
+};
+use crate::{
+    market::{Cross, Event},
+    metrics::LiveMetrics,
+    registry::Registry,
+    spreads::{Spreads, Watch},
+    stop::Stop,
+};
+
+/// How often queues are looked into while somebody listens: what a message may be late by. A
+/// wake-up for each would cost those who send it more than it costs to look.
+const POLL: Duration = Duration::from_micros(500);
+/// How often the hub looks up while nobody listens.
+const IDLE: Duration = Duration::from_millis(100);
+/// Requests that wait for the hub; who makes more waits itself.
+pub(super) const COMMANDS_MAX: usize = 1_024;
+/// The most crosses that a new subscriber is told at once.
+const SNAPSHOT_CROSSES_MAX: usize = 100;
+
+/// What clients' threads ask of the hub.
+#[derive(Debug)]
+pub(super) enum Command {
+    Join(u32, Outbox),
+    Request(u32, Request),
+    Refuse(u32, String),
+    Leave(u32),
+}
+
+/// What a client is told of what it asked.
+struct Reply {
+    client: u32,
+    /// The request, or why it is none or cannot be done.
+    to: Result<Request, String>,
+}
+
+/// What the hub reads.
+#[derive(Debug)]
+pub(super) struct Ends<'a> {
+    pub(super) commands: crossbeam_channel::Receiver<Command>,
+    pub(super) events: Source<Event>,
+    pub(super) crosses: Source<Cross>,
+    pub(super) spreads: Option<&'a Mutex<Spreads>>,
+    pub(super) registry: &'a Registry,
+    pub(super) metrics: &'a LiveMetrics,
+    pub(super) names_max: usize,
+    pub(super) stop: &'a Stop,
+}
+
+/// The hub, before it has begun.
+#[derive(Debug)]
+pub struct Hub<'a> {
+    pub(super) ends: Ends<'a>,
+}
+
+impl Hub<'_> {
+    /// Serves clients until the program stops, then says goodbye to them.
+    pub fn run(self) {
+        Desk::new(self.ends).run();
+    }
+}
+
+/// The hub at work, on one thread.
+#[derive(Debug)]
+struct Desk<'a> {
+    ends: Ends<'a>,
+    encoder: Encoder<'a>,
+    /// By [`Topic`].
+    interest: [Interest; Topic::ALL.len()],
+    clients: HashMap<u32, Subscriber, RandomState>,
+    /// Clients with something staged.
+    touched: Vec<u32>,
+    events: Vec<Event>,
+    crosses: Vec<Cross>,
+    scratch: Vec<Item>,
+    screener: Screener,
+}
+
+impl<'a> Desk<'a> {
+    fn new(ends: Ends<'a>) -> Self {
+        Self {
+            encoder: Encoder::new(ends.registry, ends.metrics),
+            ends,
+            interest: Default::default(),
+            clients: HashMap::default(),
+            touched: Vec::new(),
+            events: Vec::new(),
+            crosses: Vec::new(),
+            scratch: Vec::new(),
+            screener: Screener::default(),
+        }
+    }
+
+    fn run(mut self) {
+        let mut busy = false;
+        while !self.ends.stop.requested() && self.take_commands(busy) {
+            busy = self.take_messages();
+            self.screen(Instant::now());
+            self.release(Instant::now());
+            self.hand_over();
+        }
+        self.ends.events.set_open(false);
+        self.ends.crosses.set_open(false);
+        for it in self.clients.values() {
+            it.outbox.close(CloseCode::Away, "the collector stops");
+        }
+    }
+
+    /// Does what clients ask for, or waits for it a little; `false` when nobody can ask any more.
+    fn take_commands(&mut self, busy: bool) -> bool {
+        let wait = if busy { Duration::ZERO } else { self.idle(Instant::now()) };
+        let command = match self.ends.commands.recv_timeout(wait) {
+            Ok(command) => command,
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        };
+        self.encoder.catch_up();
+        let mut replies = Vec::new();
+        replies.extend(self.obey(command));
+        // Messages wait meanwhile, but no longer than for this many.
+        for _ in 0..COMMANDS_MAX {
+            let Ok(command) = self.ends.commands.try_recv() else { break };
+            replies.extend(self.obey(command));
+        }
+        // Whoever is told that it has subscribed misses nothing from then on.
+        self.listen();
+        for reply in replies {
+            self.reply(&reply);
+        }
+        true
+    }
+
+    /// For how long nothing can happen that is not a command.
+    fn idle(&self, now: Instant) -> Duration {
+        if !self.interest.iter().any(Interest::is_any) {
+            return IDLE;
+        }
+        let due = self.clients.values().filter_map(Subscriber::due).min();
+        due.map_or(POLL, |it| it.saturating_duration_since(now).min(POLL))
+    }
+
+    fn obey(&mut self, command: Command) -> Option<Reply> {
+        match command {
+            Command::Join(client, outbox) => {
+                self.clients.insert(client, Subscriber::new(outbox));
+                None
+            }
+            Command::Leave(client) => {
+                for it in &mut self.interest {
+                    it.leave(client);
+                }
+                self.clients.remove(&client);
+                None
+            }
+            Command::Refuse(client, why) => Some(Reply { client, to: Err(why) }),
+            Command::Request(client, request) => {
+                let done = match request.op {
+                    Op::Subscribe => self.subscribe(client, &request),
+                    Op::Unsubscribe => self.unsubscribe(client, &request),
+                };
+                Some(Reply { client, to: done.map(|()| request) })
+            }
+        }
+    }
+
+    fn subscribe(&mut self, client: u32, request: &Request) -> Result<(), String> {
+        let Some(subscriber) = self.clients.get_mut(&client) else { return Ok(()) };
+        let Request { topic, symbols, venues, interval_ms, .. } = request;
+        let compares = matches!(topic, Topic::Spreads | Topic::Screener);
+        if compares && self.ends.spreads.is_none() {
+            return Err("spreads are not computed: enabled = false in [spreads]".to_owned());
+        }
+        if !subscriber.allow(*interval_ms, Instant::now()) {
+            return Err(format!("interval_ms: {INTERVALS_MAX} different ones are the most"));
+        }
+        let max = self.ends.names_max;
+        let interest = &mut self.interest[*topic as usize];
+        interest
+            .subscribe(client, symbols.as_deref(), *venues, *interval_ms, max)
+            .map_err(|names| too_many(names, max))
+    }
+
+    fn unsubscribe(&mut self, client: u32, request: &Request) -> Result<(), String> {
+        let Some(subscriber) = self.clients.get_mut(&client) else { return Ok(()) };
+        let Request { topic, symbols, venues, .. } = request;
+        let max = self.ends.names_max;
+        let interest = &mut self.interest[*topic as usize];
+        interest
+            .unsubscribe(client, symbols.as_deref(), *venues, max)
+            .map_err(|names| too_many(names, max))?;
+        let encoder = &self.encoder;
+        subscriber.forget(|told| {
+            let ([symbol, _], of) = encoder.about(told);
+            told.topic() == *topic
+                && of.without(*venues).is_empty()
+                && symbols.as_ref().is_none_or(|it| it.iter().any(|it| it == symbol))
+        });
+        Ok(())
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        let Some(subscriber) = self.clients.get(&reply.client) else { return };
+        let request = match &reply.to {
+            Ok(request) => request,
+            Err(why) => {
+                let dropped = subscriber.outbox.answer(&Answer::Error { detail: why });
+                self.ends.metrics.dropped.inc_by(dropped);
+                return;
+            }
+        };
+        let dropped = subscriber.outbox.answer(&match request.op {
+            Op::Subscribe => {
+                let named = request.symbols.iter().flatten().map(String::as_str);
+                let unknown = named.filter(|it| !self.encoder.knows(it)).collect();
+                Answer::Subscribed(Understood::new(request, unknown))
+            }
+            Op::Unsubscribe => Answer::Unsubscribed(Understood::new(request, Vec::new())),
+        });
+        self.ends.metrics.dropped.inc_by(dropped);
+        if request.op == Op::Subscribe {
+            self.show(reply.client, request);
+        }
+    }
+
+    /// Tells a new subscriber what is known already: the latest quotes of the symbols it names, and
+    /// the crosses that earn most.
+    fn show(&mut self, client: u32, request: &Request) {
+        let Some(spreads) = self.ends.spreads else { return };
+        let known: Vec<_> = match (request.topic, &request.symbols) {
+            (Topic::Quotes, Some(symbols)) => symbols
+                .iter()
+                .flat_map(|it| spreads.lock().quotes_of(it))
+                .map(|it| Told::Event(Event::Quote(it.quote)))
+                .collect(),
+            (Topic::Screener, symbols) => {
+                let best = spreads.lock().best().into_iter().map(Told::Best);
+                self.encoder.catch_up();
+                let named = |it: &Told| {
+                    let ([buy, sell], _) = self.encoder.about(it);
+                    symbols.as_ref().is_none_or(|it| it.iter().any(|it| it == buy || it == sell))
+                };
+                best.filter(named).collect()
+            }
+            (Topic::Spreads, symbols) => {
+                let named: Option<HashSet<_>> =
+                    symbols.as_ref().map(|it| it.iter().map(String::as_str).collect());
+                let crosses = spreads.lock().crosses(SNAPSHOT_CROSSES_MAX, |buy, sell| {
+                    named.as_ref().is_none_or(|named| {
+                        [buy, sell].iter().any(|it| named.contains(it.symbol.as_str()))
+                    })
+                });
+                crosses.into_iter().map(Told::Cross).collect()
+            }
+            _ => return,
+        };
+        self.encoder.catch_up();
+        let encoder = &self.encoder;
+        let wanted = known.into_iter().filter(|it| encoder.about(it).1.meets(request.venues));
+        let items = wanted.map(|it| Item::new(encoder.frame(&it), Kind::Message(None)));
+        if let Some(subscriber) = self.clients.get_mut(&client) {
+            let dropped = subscriber.outbox.send(items, &mut self.scratch);
+            self.ends.metrics.dropped.inc_by(dropped);
+        }
+    }
+
+    /// Has what is wanted sent here, and nothing else.
+    fn listen(&mut self) {
+        let is_any = |topic: Topic| self.interest[topic as usize].is_any();
+        self.ends.events.set_open(is_any(Topic::Quotes) || is_any(Topic::Trades));
+        let spreads = &self.interest[Topic::Spreads as usize];
+        if let (Some(engine), true) = (self.ends.spreads, spreads.is_any()) {
+            let watch = match spreads.symbols() {
+                None => Watch::All,
+                Some(symbols) => Watch::Only(symbols.map(str::to_owned).collect()),
+            };
+            engine.lock().watch(&watch);
+        }
+        self.ends.crosses.set_open(spreads.is_any());
+    }
+
+    /// Tells what has come; says whether there may be more.
+    fn take_messages(&mut self) -> bool {
+        let mut events = std::mem::take(&mut self.events);
+        let mut crosses = std::mem::take(&mut self.crosses);
+        let lost = self.ends.events.take(&mut events, Event::ts_recv);
+        let lost_crosses = self.ends.crosses.take(&mut crosses, |it| it.ts_recv);
+        if !(events.is_empty() && crosses.is_empty()) {
+            self.encoder.catch_up();
+        }
+        self.lament(&[Topic::Quotes, Topic::Trades], lost);
+        self.lament(&[Topic::Spreads], lost_crosses);
+        let busy = events.len().max(crosses.len()) == DRAIN_MAX;
+        for event in events.drain(..) {
+            let topic = Topic::from(event.channel());
+            if self.interest[topic as usize].is_any() {
+                self.tell(&Told::Event(event));
+            }
+        }
+        for cross in crosses.drain(..) {
+            self.tell(&Told::Cross(cross));
+        }
+        (self.events, self.crosses) = (events, crosses);
+        busy
+    }
+
+    /// Tells which symbols have another best cross than when they were looked at last.
+    fn screen(&mut self, now: Instant) {
+        let Some(engine) = self.ends.spreads else { return };
+        if !self.interest[Topic::Screener as usize].is_any() {
+            return self.screener.forget();
+        }
+        if !self.screener.is_due(now) {
+            return;
+        }
+        let best = engine.lock().best();
+        self.encoder.catch_up();
+        for it in best {
+            if self.screener.is_new(&it) {
+                self.tell(&Told::Best(it));
+            }
+        }
+    }
+
+    /// Tells those who want any of `topics` that messages were lost before it was seen whose.
+    fn lament(&self, topics: &[Topic], lost: u64) {
+        if 0 < lost {
+            let is_concerned =
+                |it: &u32| topics.iter().any(|&topic| self.interest[topic as usize].has(*it));
+            for (_, it) in self.clients.iter().filter(|(id, _)| is_concerned(id)) {
+                it.outbox.lost_upstream(lost);
+            }
+        }
+    }
+
+    fn tell(&mut self, told: &Told) {
+        let Self { encoder, clients, touched, interest, .. } = self;
+        let (symbols, venues) = encoder.about(told);
+        let interest = &interest[told.topic() as usize];
+        let mut message = None;
+        // One asset may have two names, and a client both of them.
+        let names = if symbols[0] == symbols[1] { &symbols[..1] } else { &symbols };
+        let mut served = Vec::new();
+        for name in names {
+            interest.each(name, venues, |client, interval_ms| {
+                if 1 < names.len() {
+                    if served.contains(&client) {
+                        return;
+                    }
+                    served.push(client);
+                }
+                let Some(subscriber) = clients.get_mut(&client) else { return };
+                let message = message.get_or_insert_with(|| Rc::new(Message::new(told.clone())));
+                if 0 < interval_ms {
+                    return subscriber.hold(interval_ms, message);
+                }
+                if subscriber.staged.is_empty() {
+                    touched.push(client);
+                }
+                subscriber.staged.push(message.item(|it| encoder.frame(it)));
+            });
+        }
+    }
+
+    /// Stages what was held together for its interval.
+    fn release(&mut self, now: Instant) {
+        let encoder = &self.encoder;
+        for (&client, it) in &mut self.clients {
+            let had = !it.staged.is_empty();
+            it.release(now, |told| encoder.frame(told));
+            if !had && !it.staged.is_empty() {
+                self.touched.push(client);
+            }
+        }
+    }
+
+    /// Puts what is staged into the queues of its clients, all of one client's together: it is
+    /// woken once.
+    fn hand_over(&mut self) {
+        for client in self.touched.drain(..) {
+            if let Some(it) = self.clients.get_mut(&client) {
+                let dropped = it.outbox.send(it.staged.drain(..), &mut self.scratch);
+                self.ends.metrics.dropped.inc_by(dropped);
+            }
+        }
+    }
+}
+
+fn too_many(names: usize, max: usize) -> String {
+    format!(
+        "that would be {names} symbols, and {max} are the most (max_subscriptions in [live]): \
+         leave symbols out for all of them"
+    )
+}

@@ -1,0 +1,199 @@
+//! The thread that writes to one client, and decides when it is dead.
+
+use std::{
+    io::{self, Write},
+    net::{Shutdown, TcpStream},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    clock::now,
+    frame,
+    outbox::{Farewell, Item, Kind, Parcel, State},
+    protocol::Answer,
+};
+use crate::{
+    channel::{Received, Receiver},
+    metrics::{LiveMetrics, Tally},
+};
+
+/// Messages that are written together: 40 KB.
+const BATCH_MAX: usize = 128;
+/// How long one write may keep the thread from looking up.
+pub(super) const WRITE_PATIENCE: Duration = Duration::from_millis(250);
+/// Pings that may stay without an answer.
+const PINGS_UNANSWERED_MAX: u32 = 2;
+/// How long a client has to take its goodbye, and again to answer it.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
+
+/// What writes to one client.
+pub(super) struct Writer<'a> {
+    pub(super) tcp: &'a TcpStream,
+    pub(super) items: Receiver<Item>,
+    pub(super) state: Arc<State>,
+    pub(super) ping_interval: Duration,
+    pub(super) metrics: &'a LiveMetrics,
+}
+
+/// How a client ends.
+enum End {
+    /// With a goodbye.
+    Farewell,
+    /// It does not answer, or does not read.
+    Dead,
+    /// Its connection has broken.
+    Broken,
+}
+
+impl Writer<'_> {
+    /// Writes what comes until the client ends or has to.
+    pub(super) fn run(self) {
+        let mut pages = Pages::default();
+        let end = self.write(&mut pages);
+        match (&end, self.state.farewell()) {
+            (End::Farewell, Some(farewell)) => self.say(farewell, pages),
+            (End::Dead, _) => {
+                self.metrics.dead.inc();
+            }
+            _ => {}
+        }
+        // Wakes the reader as well.
+        let _ = self.tcp.shutdown(Shutdown::Both);
+    }
+
+    fn write(&self, pages: &mut Pages) -> End {
+        let mut latency = Tally::default();
+        let mut next_ping = Instant::now() + self.ping_interval;
+        loop {
+            pages.bytes.clear();
+            pages.put_first(&self.state);
+            let wait = if pages.bytes.is_empty() {
+                next_ping.saturating_duration_since(Instant::now())
+            } else {
+                Duration::ZERO
+            };
+            if self.items.recv_all(&mut pages.batch, BATCH_MAX, wait) == Received::Closed {
+                return End::Broken;
+            }
+            if self.state.farewell().is_some() {
+                return End::Farewell;
+            }
+            if let Some(lag) = self.state.take_lag() {
+                pages.put(&frame::text(&lag.to_json()));
+            }
+            let start = Instant::now();
+            if next_ping <= start {
+                if self.is_dead(start) {
+                    return End::Dead;
+                }
+                next_ping = start + self.ping_interval;
+                pages.put_ping();
+            }
+            pages.put_batch();
+            if let Err(end) = self.put(&pages.bytes) {
+                return end;
+            }
+            self.count(&mut pages.batch, &mut latency);
+        }
+    }
+
+    /// Writes all of `bytes`, for as long as the client shows that it lives.
+    fn put(&self, mut bytes: &[u8]) -> Result<(), End> {
+        let mut saying_goodbye = None;
+        let mut tcp = self.tcp;
+        while !bytes.is_empty() {
+            match tcp.write(bytes) {
+                Ok(n) if n == bytes.len() => break,
+                Ok(0) => return Err(End::Broken),
+                Ok(n) => bytes = &bytes[n..],
+                Err(err) if is_patience(&err) => {}
+                Err(_) => return Err(End::Broken),
+            }
+            let now = Instant::now();
+            if self.is_dead(now) {
+                return Err(End::Dead);
+            }
+            // A frame that has been begun has to be ended before the goodbye.
+            if self.state.farewell().is_some() {
+                let since = *saying_goodbye.get_or_insert(now);
+                if FAREWELL_MAX < now - since {
+                    return Err(End::Dead);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_dead(&self, now: Instant) -> bool {
+        self.ping_interval * PINGS_UNANSWERED_MAX < self.state.silence(now)
+    }
+
+    fn count(&self, batch: &mut Vec<Item>, latency: &mut Tally) {
+        let (mut sent, time) = (0, now());
+        for item in batch.drain(..) {
+            if let Some(Parcel { kind: Kind::Message(ts_recv), .. }) = item.parcel() {
+                sent += 1;
+                if let Some(ts_recv) = ts_recv {
+                    latency.observe(time.0 - ts_recv.0);
+                }
+            }
+        }
+        self.metrics.sent.inc_by(sent);
+        self.metrics.latency.add(latency);
+    }
+
+    /// What has been answered goes out first; then the client has a moment to close its side.
+    fn say(&self, farewell: &Farewell, mut pages: Pages) {
+        pages.put_first(&self.state);
+        let _ = self.items.drain(&mut pages.batch, usize::MAX);
+        pages.batch.retain(|it| it.parcel().is_some_and(|it| it.kind == Kind::Answer));
+        pages.put_batch();
+        pages.put(&frame::close(farewell.code, &farewell.reason));
+        if self.put(&pages.bytes).is_ok() {
+            let _ = self.tcp.shutdown(Shutdown::Write);
+            let _ = self.state.over.wait(FAREWELL_MAX);
+        }
+    }
+}
+
+/// What is to be written at a time.
+#[derive(Default)]
+struct Pages {
+    batch: Vec<Item>,
+    bytes: Vec<u8>,
+    /// Whether a client that has nothing to do with pings has heard of us since the last one.
+    heard: bool,
+}
+
+impl Pages {
+    fn put(&mut self, frame: &[u8]) {
+        self.bytes.extend_from_slice(frame);
+    }
+
+    fn put_first(&mut self, state: &State) {
+        for frame in state.take_first() {
+            self.put(&frame);
+        }
+    }
+
+    fn put_ping(&mut self) {
+        self.put(&frame::ping());
+        if !std::mem::take(&mut self.heard) {
+            self.put(&frame::text(&Answer::Heartbeat { ts: now().0 }.to_json()));
+        }
+    }
+
+    fn put_batch(&mut self) {
+        for parcel in self.batch.iter().filter_map(Item::parcel) {
+            self.bytes.extend_from_slice(&parcel.frame);
+            self.heard = true;
+        }
+    }
+}
+
+/// Whether a call ended because its time was up.
+pub(super) fn is_patience(err: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(err.kind(), WouldBlock | TimedOut | Interrupted)
+}

@@ -1,0 +1,58 @@
+//! The thread that compares quotes between exchanges.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    thread::Scope,
+};
+
+use parking_lot::Mutex;
+
+use super::Whole;
+use crate::{
+    channel::{Sender, newest},
+    config::Plan,
+    feed::{
+        self,
+        sinks::{Lane, Tap},
+    },
+    market::{Channel, Record},
+    spreads::{self, Ends, Outlet, Spreads},
+};
+
+/// The engine as the configuration wants it; `None` when it wants none.
+pub(super) fn engine(plan: &Plan) -> Option<Mutex<Spreads>> {
+    plan.spreads.as_ref().map(|it| Mutex::new(Spreads::new(it)))
+}
+
+/// Starts the thread of `engine`; it ends after the last clone of what is returned. Every cross
+/// goes to `crosses` while somebody listens there.
+pub(super) fn start<'s>(
+    scope: &'s Scope<'s, '_>,
+    whole: &'s Whole<'s>,
+    plan: &'s Plan,
+    engine: &'s Mutex<Spreads>,
+    records: Sender<Record>,
+    crosses: Option<spreads::Tap>,
+) -> Tap {
+    let (queue, events) = newest(plan.queue_capacity);
+    let metrics = whole.metrics.queue("spreads");
+    let counters = metrics.clone();
+    let records = Outlet { queue: records, metrics: whole.metrics.queue("ledger") };
+    let reorder = plan.spreads.as_ref().map(|it| it.reorder).unwrap_or_default();
+    whole.spawn(scope, "spreads".to_owned(), move || {
+        let ends = Ends {
+            events: &events,
+            queue: &counters,
+            registry: &whole.registry,
+            records: &records,
+            crosses: crosses.as_ref(),
+            metrics: whole.metrics.spreads(),
+        };
+        spreads::run(&ends, engine, reorder, feed::now);
+    });
+    Tap {
+        lane: Lane { queue, metrics },
+        channels: &[Channel::Quotes],
+        open: Arc::new(AtomicBool::new(true)),
+    }
+}

@@ -1,0 +1,335 @@
+//! Peers that mean harm, or do not know better: nothing they send stops the server, and nothing
+//! grows with it.
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpStream},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    super::support::{child::Process, world::eventually},
+    client::{Client, ask, connect, get, read_answer},
+    served::{addr, serve, settings},
+};
+
+/// A WebSocket of which the frames are made by hand; `hello` has been read.
+fn raw(addr: std::net::SocketAddr) -> TcpStream {
+    Client::connect(addr).into_tcp()
+}
+
+/// A frame: its first byte, and what it carries, masked with zeroes.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match payload.len() {
+        len @ 0..126 => frame.push(0x80 | u8::try_from(len).unwrap()),
+        len @ 126..65_536 => {
+            frame.push(0xfe);
+            frame.extend(u16::try_from(len).unwrap().to_be_bytes());
+        }
+        len => {
+            frame.push(0xff);
+            frame.extend((len as u64).to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
+
+/// What a server sends until it closes: the opcode and the payload of each frame.
+fn frames(mut tcp: TcpStream) -> Vec<(u8, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    // A reset is an end as well.
+    let _ = tcp.read_to_end(&mut bytes);
+    let mut frames = Vec::new();
+    let mut rest = &bytes[..];
+    while let [first, second, ..] = rest {
+        assert_eq!(second & 0x80, 0, "a server does not mask");
+        let (len, head) = match second {
+            126 => (usize::from(u16::from_be_bytes([rest[2], rest[3]])), 4),
+            127 => panic!("a long frame"),
+            len => (usize::from(*len), 2),
+        };
+        frames.push((first & 0x0f, rest[head..head + len].to_vec()));
+        rest = &rest[head + len..];
+    }
+    frames
+}
+
+/// The code with which a server closes after it was sent these bytes; `None` for none.
+fn closed_with(addr: std::net::SocketAddr, sent: &[u8]) -> Option<u16> {
+    let mut tcp = raw(addr);
+    let _ = tcp.write_all(sent);
+    let frames = frames(tcp);
+    let (opcode, payload) = frames.last().expect("a last frame");
+    assert_eq!(*opcode, 8, "{frames:?}");
+    (!payload.is_empty()).then(|| u16::from_be_bytes([payload[0], payload[1]]))
+}
+
+/// By and large the cases of the Autobahn fuzzing client, which needs Python 2 and a server that
+/// echoes.
+#[test]
+fn frames_that_must_not_be_are_closed_with_the_code_for_it() {
+    serve(&settings(), |served| {
+        let long = vec![b'a'; 70_000];
+        let close = |code: u16, reason: &[u8]| frame(0x88, &[&code.to_be_bytes(), reason].concat());
+        for (what, sent, code) in [
+            ("an unmasked text", b"\x81\x02{}".to_vec(), 1002),
+            ("an unmasked ping", b"\x89\x00".to_vec(), 1002),
+            ("a reserved bit", frame(0xc1, b"{}"), 1002),
+            ("all reserved bits", frame(0xf1, b"{}"), 1002),
+            ("a reserved bit on a ping", frame(0xc9, b""), 1002),
+            ("a reserved opcode", frame(0x83, b""), 1002),
+            ("a reserved control opcode", frame(0x8b, b""), 1002),
+            ("a continuation of nothing", frame(0x80, b"{}"), 1002),
+            ("a continuation of nothing, not final", frame(0x00, b"{}"), 1002),
+            ("a fragmented ping", frame(0x09, b""), 1002),
+            ("a fragmented close", frame(0x08, b""), 1002),
+            ("a ping of 126 bytes", frame(0x89, &[0; 126]), 1002),
+            ("a close of one byte", frame(0x88, b"\x03"), 1002),
+            ("a close with a reason that is no UTF-8", close(1000, b"\xff"), 1007),
+            ("a close with a code that must not be sent", close(1005, b""), 1002),
+            ("a close with a code below all", close(999, b""), 1002),
+            ("a text in a text", [frame(0x01, b"{"), frame(0x81, b"}")].concat(), 1002),
+            ("text that is no UTF-8", frame(0x81, b"\xce\xba\xff"), 1007),
+            (
+                "text that is no UTF-8 over two frames",
+                [frame(0x01, b"\xce"), frame(0x80, b"\xce")].concat(),
+                1007,
+            ),
+            ("a surrogate", frame(0x81, b"\xed\xa0\x80"), 1007),
+            ("a message that is too long", frame(0x81, &long), 1009),
+            (
+                "fragments that are too long together",
+                [frame(0x01, &long[..40_000]), frame(0x80, &long[..40_000])].concat(),
+                1009,
+            ),
+            (
+                "a message that would be huge",
+                b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0".to_vec(),
+                1009,
+            ),
+            ("a close", close(1000, b"bye"), 1000),
+            ("a close with a code of its own", close(4000, b""), 4000),
+        ] {
+            assert_eq!(closed_with(served.addr, &sent), Some(code), "{what}");
+        }
+        assert_eq!(closed_with(served.addr, &frame(0x88, b"")), None, "a close without a code");
+        served.until_clients(0);
+        assert_eq!(served.metrics.live.dead.get(), 0);
+    });
+}
+
+#[test]
+fn frames_may_come_in_pieces_and_pings_between_them() {
+    serve(&settings(), |served| {
+        let mut tcp = raw(served.addr);
+        let request = br#"{"op":"subscribe","channel":"trades","symbols":["BTC-USDT"]}"#;
+        let (first, second) = request.split_at(20);
+        let sent = [
+            frame(0x01, first),
+            frame(0x89, b"are you there?"),
+            frame(0x00, b""),
+            frame(0x80, second),
+            frame(0x8a, b"a pong that nobody asked for"),
+        ];
+        // A byte at a time is a way to send them too.
+        for byte in sent.concat() {
+            tcp.write_all(&[byte]).unwrap();
+        }
+        // Whoever closes does not wait for an answer.
+        eventually("it is understood", || served.is_listening());
+        tcp.write_all(&frame(0x88, &1000_u16.to_be_bytes())).unwrap();
+        let frames = frames(tcp);
+        let pong = frames.iter().find(|it| it.0 == 10).expect("a pong");
+        assert_eq!(pong.1, b"are you there?");
+        let answers = frames.iter().filter(|it| it.0 == 1);
+        let text = String::from_utf8(answers.flat_map(|it| it.1.clone()).collect()).unwrap();
+        assert!(text.contains(r#""type":"subscribed""#), "{text}");
+    });
+}
+
+#[test]
+fn too_much_of_anything_ends_the_client_that_sends_it() {
+    let mut settings = settings();
+    settings.max_requests = 50;
+    serve(&settings, |served| {
+        let flood = |sent: Vec<u8>, times: usize| {
+            let mut tcp = raw(served.addr);
+            let writing = tcp.try_clone().unwrap();
+            thread::scope(|scope| {
+                scope.spawn(move || {
+                    let mut writing = writing;
+                    for _ in 0..times {
+                        // It is closed somewhere on the way.
+                        if writing.write_all(&sent).is_err() {
+                            break;
+                        }
+                    }
+                });
+                let mut bytes = Vec::new();
+                let _ = tcp.read_to_end(&mut bytes);
+                let _ = tcp.shutdown(Shutdown::Both);
+                bytes
+            })
+        };
+        let says = |bytes: &[u8], text: &str| {
+            assert!(
+                bytes.windows(text.len()).any(|it| it == text.as_bytes()),
+                "{text} is not in {}",
+                String::from_utf8_lossy(bytes)
+            );
+        };
+        let request = frame(0x81, br#"{"op":"unsubscribe","channel":"quotes"}"#);
+        says(&flood(request, 1_000), "more than 50 requests a second");
+        says(&flood(frame(0x89, b""), 1_000), "more than 50 requests a second");
+        // Parts of a message that never ends.
+        let endless = [frame(0x01, b""), frame(0x00, b"").repeat(1_000_000)].concat();
+        says(&flood(endless, 1), "more bytes a second than requests need");
+        served.until_clients(0);
+        // Nonsense, at a rate that is allowed.
+        let mut client = Client::connect(served.addr);
+        let mut errors = 0;
+        while client.try_send("nonsense") {
+            match client.read() {
+                Ok(text) => assert!(text.contains("error"), "{text}"),
+                Err(frame) => {
+                    assert_eq!(frame.map(|it| u16::from(it.code)), Some(1008));
+                    break;
+                }
+            }
+            errors += 1;
+            thread::park_timeout(Duration::from_millis(20));
+        }
+        assert!((90..=100).contains(&errors), "{errors}");
+    });
+}
+
+#[test]
+fn ten_thousand_subscriptions_are_refused_and_nothing_of_them_is_kept() {
+    serve(&settings(), |served| {
+        let mut client = Client::connect(served.addr);
+        for n in 0..10 {
+            let symbols: Vec<_> = (0..1_001).map(|it| format!("S{n}X{it}-USDT")).collect();
+            let request =
+                serde_json::json!({ "op": "subscribe", "channel": "quotes", "symbols": symbols });
+            let answer = client.ask(&request.to_string());
+            assert_eq!(answer["type"], "error");
+        }
+        assert!(!served.is_listening());
+        let answer = client.ask(r#"{"op":"subscribe","channel":"quotes","symbols":["BTC-USDT"]}"#);
+        assert_eq!(answer["type"], "subscribed");
+    });
+}
+
+#[test]
+fn what_is_no_http_is_refused_or_left_alone() {
+    serve(&settings(), |served| {
+        let addr = served.addr;
+        for (sent, status) in [
+            (&b"\x16\x03\x01\x02\x00\x01\x00"[..], 400),
+            (b"NONSENSE\r\n\r\n", 400),
+            (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 400),
+            (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: localhost\r\n\r\n", 400),
+            (b"GET /%00%ff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400),
+            (b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n\r\n", 426),
+        ] {
+            assert_eq!(ask(addr, sent).status, status, "{}", String::from_utf8_lossy(sent));
+        }
+        let huge = format!("GET / HTTP/1.1\r\nHost: {addr}\r\nX: {}\r\n\r\n", "a".repeat(1 << 20));
+        assert_eq!(ask(addr, huge.as_bytes()).status, 431);
+        let many = format!("GET / HTTP/1.1\r\nHost: {addr}\r\n{}\r\n", "A: b\r\n".repeat(1_000));
+        assert_eq!(ask(addr, many.as_bytes()).status, 431);
+        // Gone before it has said anything, or in the middle of it.
+        drop(connect(addr));
+        let mut half = connect(addr);
+        half.write_all(b"GET / HT").unwrap();
+        drop(half);
+        assert_eq!(get(addr, "/").status, 200);
+    });
+}
+
+#[test]
+fn a_head_that_does_not_come_is_not_waited_for() {
+    serve(&settings(), |served| {
+        let mut silent = connect(served.addr);
+        let mut slow = connect(served.addr);
+        slow.write_all(b"GET / HTTP/1.1\r\nX: ").unwrap();
+        let mut trickling = slow.try_clone().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                // A byte now and then, for as long as somebody takes it.
+                while trickling.write_all(b"a").is_ok() {
+                    thread::park_timeout(Duration::from_millis(100));
+                }
+            });
+            let mut nothing = Vec::new();
+            silent.read_to_end(&mut nothing).unwrap();
+            assert!(nothing.is_empty(), "{nothing:?}");
+            assert_eq!(read_answer(&mut slow).status, 408);
+            let _ = slow.shutdown(Shutdown::Both);
+        });
+        assert_eq!(get(served.addr, "/").status, 200);
+    });
+}
+
+#[test]
+fn a_flood_of_all_of_it_leaves_the_process_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("data");
+    let mut demo = Process::start(&[
+        "demo",
+        "--for",
+        "10m",
+        "--rate",
+        "500",
+        "--symbols",
+        "5",
+        "--listen",
+        "127.0.0.1:0",
+        "--dir",
+        dir.to_str().unwrap(),
+    ]);
+    let line = demo.line();
+    let addr = addr(line.trim().trim_start_matches("dashboard: "));
+    let round = |n: usize| {
+        let huge = vec![b'a'; 100_000];
+        let nonsense: Vec<_> = (0..2_000).map(|it| (it * 31 + n * 17).to_le_bytes()[0]).collect();
+        let mut open = Vec::new();
+        for _ in 0..20 {
+            for sent in
+                [&huge[..], &nonsense, b"GET /ws HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nX: a"]
+            {
+                let mut tcp = connect(addr);
+                let _ = tcp.write_all(sent);
+                open.push(tcp);
+            }
+            let mut tcp = raw(addr);
+            let _ = tcp.write_all(&nonsense);
+            open.push(tcp);
+            let mut tcp = raw(addr);
+            let _ = tcp.write_all(&frame(0x01, &huge[..60_000]));
+            open.push(tcp);
+        }
+        drop(open);
+    };
+    eventually("it collects", || get(addr, "/healthz").status == 200);
+    round(0);
+    let idle = || {
+        eventually("all are gone", || {
+            get(addr, "/metrics").body.contains("spread_aggregator_live_clients 0\n")
+        });
+    };
+    idle();
+    let before = demo.usage();
+    for n in 1..6 {
+        round(n);
+    }
+    idle();
+    let after = demo.until_given_back(before);
+    assert!(after.resident <= before.resident + (16 << 20), "{before:?} {after:?}");
+    demo.signal("TERM");
+    assert_eq!(demo.end().0.code(), Some(0));
+}
