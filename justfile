@@ -41,6 +41,14 @@ browser: test
     cd target/browser && npm ci --no-audit --no-fund
     node --test tests/browser/page.test.mjs
 
+# a real Prometheus scrapes a demonstration; alerts and the unit of systemd are checked
+ops:
+    cargo build
+    promtool check rules ops/prometheus/alerts.yml
+    promtool test rules ops/prometheus/alerts_test.yml
+    ops/check.py target/debug/spread-aggregator 20
+    ops/verify-unit.sh target/debug/spread-aggregator
+
 # measurements
 bench:
     cargo bench

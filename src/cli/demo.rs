@@ -42,6 +42,9 @@ pub(super) struct Options {
     /// The folder of the dataset. Simulated prices do not belong among real ones.
     #[arg(long, value_name = "DIR", default_value = "demo-data")]
     dir: PathBuf,
+    /// The age at which files are closed.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    rotate: Option<Duration>,
     /// Where the dashboard is: port 8080, or any free one when that is taken.
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
@@ -89,6 +92,7 @@ fn plan(options: &Options, simulator: &Simulator) -> Result<Plan, config::Config
     }
     let mut plan = config::parse(&text, Path::new("the demonstration's configuration"))?;
     plan.storage.dir.clone_from(&options.dir);
+    plan.storage.rotate = options.rotate.unwrap_or(plan.storage.rotate);
     Ok(plan)
 }
 

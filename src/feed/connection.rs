@@ -59,6 +59,8 @@ struct Tally {
     unknown_frames: u64,
     /// How long events were under way.
     lag: Times,
+    /// The shortest time that an event was under way, by both clocks.
+    fastest: Option<i64>,
     /// When market data came last; 0 for never.
     heard: Nanos,
 }
@@ -180,7 +182,9 @@ impl<'a> Connection<'a> {
                 }
             };
             if let Some(ts_event) = ts_event {
-                self.tally.lag.observe(ts_recv.0.saturating_sub(ts_event.0));
+                let lag = ts_recv.0.saturating_sub(ts_event.0);
+                self.tally.lag.observe(lag);
+                self.tally.fastest = Some(self.tally.fastest.map_or(lag, |it| it.min(lag)));
             }
             self.tally.heard = ts_recv;
         }
@@ -244,6 +248,9 @@ impl<'a> Connection<'a> {
         to.unknown_frames.inc_by(self.session.unknown_frames - it.unknown_frames);
         to.lag.add(&mut it.lag);
         to.health.heard(it.heard);
+        if let Some(fastest) = it.fastest {
+            to.clock.observe(fastest, it.heard);
+        }
         *it = Tally {
             bytes: self.socket.bytes(),
             decode_errors: self.session.decode_errors,

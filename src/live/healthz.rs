@@ -8,7 +8,7 @@ use super::{
     clock::now,
     listener::Shared,
     memory::reconnects,
-    process::{free_bytes, usage},
+    process::{self, usage},
     response::Response,
 };
 use crate::{
@@ -160,13 +160,19 @@ fn names(venue: &Snapshot, of: impl Fn(&Report) -> &Vec<String>) -> Vec<&str> {
 
 fn disk(shared: &Shared<'_>, now: Instant, problems: &mut Vec<String>) -> Value {
     let dir = shared.storage.display().to_string();
-    let free = free_bytes(shared.storage);
+    let space = process::disk(shared.storage);
     let refuses = shared.memory.lock().is_refused(now);
     if refuses {
         problems.push(format!("{dir} cannot be written to"));
     }
     let errors = shared.metrics.files(crate::market::Channel::Quotes).errors.get();
-    json!({ "dir": dir, "free_bytes": free, "writable": !refuses, "write_errors": errors })
+    json!({
+        "dir": dir,
+        "free_bytes": space.map(|it| it.free),
+        "size_bytes": space.map(|it| it.size),
+        "writable": !refuses,
+        "write_errors": errors,
+    })
 }
 
 /// How long ago `then` was.

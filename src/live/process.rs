@@ -31,18 +31,32 @@ pub fn usage() -> Option<Usage> {
     })
 }
 
-/// Takes down what is in use.
-pub(super) fn sample(metrics: &ProcessMetrics) {
+/// Takes down what is in use, and what is left on the disk of `dir`.
+pub(super) fn sample(metrics: &ProcessMetrics, dir: &Path) {
+    let number = |it| i64::try_from(it).unwrap_or(i64::MAX);
     if let Some(usage) = usage() {
-        let number = |it| i64::try_from(it).unwrap_or(i64::MAX);
         metrics.resident.set(number(usage.resident));
         metrics.threads.set(number(usage.threads));
         metrics.descriptors.set(number(usage.descriptors));
     }
+    if let Some(disk) = disk(dir) {
+        metrics.disk_free.set(number(disk.free));
+        metrics.disk_size.set(number(disk.size));
+    }
 }
 
-/// Bytes that can still be written below `dir`; `None` where the system does not say.
-pub(super) fn free_bytes(dir: &Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(dir).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+/// A disk, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Disk {
+    /// What can still be written.
+    pub(super) free: u64,
+    /// What it holds.
+    pub(super) size: u64,
+}
+
+/// The disk that `dir` is on; `None` where the system does not say.
+pub(super) fn disk(dir: &Path) -> Option<Disk> {
+    let it = rustix::fs::statvfs(dir).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(it.f_frsize);
+    Some(Disk { free: bytes(it.f_bavail), size: bytes(it.f_blocks) })
 }

@@ -65,13 +65,13 @@ fn check_method(head: &Head, methods: &[&str]) -> Result<(), Response> {
 /// The page, with what is only looked at when somebody asks.
 fn metrics(shared: &Shared<'_>) -> Response {
     let now = now();
+    let uptime = shared.memory.lock().started.elapsed().as_secs_f64();
     for &venue in &shared.venues {
         let venue = shared.metrics.venue(venue);
-        if let Some(heard) = venue.health.last_heard() {
-            venue.last_message_age.set(healthz::seconds_since(heard, now));
-        }
+        let age = venue.health.last_heard().map_or(uptime, |it| healthz::seconds_since(it, now));
+        venue.last_message_age.set(age);
     }
-    process::sample(&shared.metrics.process);
+    process::sample(&shared.metrics.process, shared.storage);
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     Response::new(200, kind, shared.metrics.page().into_bytes()).with("Cache-Control", "no-store")
 }

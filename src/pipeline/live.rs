@@ -26,11 +26,11 @@ pub(super) fn start<'s>(
     let (Some(door), Some(settings)) = (door, &plan.live) else { return (Vec::new(), None) };
     log::info!("dashboard, API and metrics on {}", door.url());
     let (queue, events) = newest(plan.queue_capacity);
-    let metrics = whole.metrics.queue("live");
+    let metrics = whole.metrics.queue("live").holding(plan.queue_capacity);
     let (events, open) = Source::new(events, metrics.clone());
     let tap = Tap { lane: Lane { queue, metrics }, channels: &Channel::ALL, open };
     let (queue, crosses) = newest(plan.queue_capacity);
-    let metrics = whole.metrics.queue("live-spreads");
+    let metrics = whole.metrics.queue("live-spreads").holding(plan.queue_capacity);
     let (crosses, open) = Source::new(crosses, metrics.clone());
     let outlet = spreads::Tap { outlet: Outlet { queue, metrics }, open };
     let facts = Facts {

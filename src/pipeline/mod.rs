@@ -177,11 +177,13 @@ fn run_all(
     let conn_ids = AtomicU32::new(0);
     let failure = Failure { first: Mutex::default(), stop };
     let whole = Whole { metrics, stop, since: feed::now(), registry, conn_ids, failure };
+    metrics.process.start_time.set(seconds(whole.since));
     let drops = Drops::new(&whole.registry);
     let (lanes, queues): (Vec<_>, Vec<_>) = (0..plan.writers)
         .map(|n| {
             let (queue, events) = newest(plan.queue_capacity);
-            (Lane { queue, metrics: metrics.queue(&format!("writer-{n}")) }, events)
+            let metrics = metrics.queue(&format!("writer-{n}")).holding(plan.queue_capacity);
+            (Lane { queue, metrics }, events)
         })
         .unzip();
     let all_written = Stop::default();
@@ -198,7 +200,7 @@ fn run_all(
         let body = || recover(&dataset, &plan.storage, metrics, stop);
         let recovery = whole.spawn(scope, "recovery".to_owned(), body);
         let writer = RecordWriter::new(&dataset, &plan.storage, &whole.registry, metrics);
-        let queue = metrics.queue("ledger");
+        let queue = metrics.queue("ledger").holding(RECORDS_MAX);
         let body = move || store::run_records(&to_record, writer, &queue, feed::now);
         let recorder = whole.spawn(scope, "ledger".to_owned(), body);
         let ledger = Ledger::new(records.clone(), metrics);
@@ -374,6 +376,11 @@ struct Watched {
     name: String,
     metrics: QueueMetrics,
     drops: Episode,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "to the microsecond is enough")]
+fn seconds(time: Nanos) -> f64 {
+    time.0 as f64 / 1e9
 }
 
 fn joined<T>(thread: ScopedJoinHandle<'_, Option<T>>) -> Option<T> {

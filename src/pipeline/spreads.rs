@@ -35,7 +35,7 @@ pub(super) fn start<'s>(
     crosses: Option<spreads::Tap>,
 ) -> Tap {
     let (queue, events) = newest(plan.queue_capacity);
-    let metrics = whole.metrics.queue("spreads");
+    let metrics = whole.metrics.queue("spreads").holding(plan.queue_capacity);
     let counters = metrics.clone();
     let records = Outlet { queue: records, metrics: whole.metrics.queue("ledger") };
     let reorder = plan.spreads.as_ref().map(|it| it.reorder).unwrap_or_default();

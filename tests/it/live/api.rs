@@ -18,7 +18,7 @@ use super::{
     served::{addr, serve, settings},
     subscriptions::quote,
 };
-use spread_aggregator::market::InstrumentId;
+use spread_aggregator::{feed::now, market::InstrumentId};
 
 #[test]
 fn instruments_are_listed_and_narrowed_down() {
@@ -197,6 +197,10 @@ fn the_metrics_of_the_contract_are_there() {
             "decode_errors_total{",
             "queue_dropped_total{",
             "queue_depth{",
+            "queue_capacity{queue=\"writer-0\"} 100000\n",
+            "reconnects_total{",
+            "gaps_total{",
+            "journal_flush_seconds_count ",
             "queue_age_seconds{",
             "connections_up{",
             "subscriptions{",
@@ -226,6 +230,18 @@ fn the_metrics_of_the_contract_are_there() {
             line.trim().parse().unwrap()
         };
         assert!(1e6 < value("spread_aggregator_resident_memory_bytes"));
+        let started = value("spread_aggregator_start_time_seconds");
+        let ago = now().0 as f64 / 1e9 - started;
+        assert!((0.0..3600.0).contains(&ago), "{ago}");
+        let (free, size) = (
+            value("spread_aggregator_disk_free_bytes"),
+            value("spread_aggregator_disk_size_bytes"),
+        );
+        assert!(0.0 < free && free < size, "{free} of {size}");
+        // The exchanges are in this process, and what they send is seconds old at most.
+        let offset =
+            value("spread_aggregator_clock_offset_seconds{exchange=\"okx\",market=\"perp\"}");
+        assert!((-1.0..60.0).contains(&offset), "{offset}");
         assert!(5.0 < value("spread_aggregator_threads"));
         let lag = metrics.venue(BINANCE).lag.count() + metrics.venue(OKX).lag.count();
         assert!(0 < lag);
