@@ -224,7 +224,9 @@ impl<'a> Connection<'a> {
         self.session.tick(now, time)?;
         self.send()?;
         for it in self.session.reports() {
-            log::warn!("{}: {} {}", self.feed.name, it.topic, it.what);
+            if let Some(more) = past.topics.ask(now) {
+                log::warn!("{}: {} {}{more}", self.feed.name, it.topic, it.what);
+            }
         }
         let idle = self.session.idle(now).min(self.patience);
         self.socket.set_patience(idle).map_err(tungstenite::Error::Io)?;

@@ -2,11 +2,12 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
-    Backoff,
+    ATTEMPT_LINES_MAX, Backoff,
+    budget::Budget,
     http::{Client, HttpError},
     shard::Shard,
 };
@@ -84,6 +85,7 @@ pub fn discover_until_stopped(
     failed: &mut bool,
 ) -> Option<Found> {
     let mut backoff = Backoff::default();
+    let mut lines = Budget::new(ATTEMPT_LINES_MAX);
     while !stop.requested() {
         match discover(client, protocol, base, filter) {
             Ok(found) => return Some(found),
@@ -92,7 +94,10 @@ pub fn discover_until_stopped(
                 *failed = true;
                 let wait = backoff.after_failure().max(err.at_least());
                 let seconds = wait.as_secs_f64();
-                log::warn!("{}: {err}; trying again in {seconds:.1} s", protocol.venue);
+                if let Some(more) = lines.ask(Instant::now()) {
+                    let venue = protocol.venue;
+                    log::warn!("{venue}: {err}; trying again in {seconds:.1} s{more}");
+                }
                 let _ = stop.wait(wait);
             }
         }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Backoff, Feed, Losses, Shared, connection::Connection, disconnect::Disconnect, filter::Filter,
-    socket,
+    Backoff, Feed, Losses, Shared, budget::Budget, connection::Connection, disconnect::Disconnect,
+    filter::Filter, socket,
 };
 use crate::metrics::ReconnectReason;
 
@@ -23,6 +23,8 @@ const TURN: Duration = Duration::from_millis(1);
 pub(super) struct Past<'a> {
     pub(super) filter: Filter,
     pub(super) losses: &'a mut Losses,
+    /// For lines about topics.
+    pub(super) topics: Budget,
 }
 
 /// When a failed replacement may be tried again.

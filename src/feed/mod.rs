@@ -4,6 +4,7 @@
 //! everything, so nothing can pile up over a thousand of them.
 
 mod backoff;
+mod budget;
 mod connection;
 mod disconnect;
 pub mod discovery;
@@ -34,6 +35,7 @@ use std::{
 
 pub use self::{backoff::Backoff, losses::Losses, socket::now, target::Target};
 use self::{
+    budget::Budget,
     connection::Connection,
     disconnect::Disconnect,
     filter::Filter,
@@ -48,6 +50,11 @@ use crate::{
 };
 use native_tls::TlsConnector;
 use parking_lot::Mutex;
+
+/// Lines at once about connections that end: enough to see how it began.
+const ATTEMPT_LINES_MAX: u32 = 5;
+/// Lines at once about topics that are refused or stale; the metrics count, and `/healthz` names, all.
+const TOPIC_LINES_MAX: u32 = 20;
 
 /// What one connection carries.
 #[derive(Clone, Debug)]
@@ -156,7 +163,8 @@ impl Gate {
 pub fn run(feed: &Feed, shared: &Shared<'_>, losses: &mut Losses) {
     let mut backoff = Backoff::default();
     let filter = Filter::new(feed.protocol.quirks.repeats_trades);
-    let mut past = Past { filter, losses };
+    let mut past = Past { filter, losses, topics: Budget::new(TOPIC_LINES_MAX) };
+    let mut attempts = Budget::new(ATTEMPT_LINES_MAX);
     while shared.gate.pass(shared.stop) {
         past.losses.connecting();
         let (ended, had_data) = live(feed, shared, &mut past);
@@ -169,7 +177,10 @@ pub fn run(feed: &Feed, shared: &Shared<'_>, losses: &mut Losses) {
             backoff.reset();
         }
         let wait = backoff.after_failure().max(ended.at_least());
-        log::warn!("{}: {ended}; trying again in {:.1} s", feed.name, wait.as_secs_f64());
+        if let Some(more) = attempts.ask(Instant::now()) {
+            let seconds = wait.as_secs_f64();
+            log::warn!("{}: {ended}; trying again in {seconds:.1} s{more}", feed.name);
+        }
         if shared.stop.wait(wait) {
             return;
         }

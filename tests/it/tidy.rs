@@ -138,6 +138,7 @@ fn only_the_edges_know_sockets() {
 fn only_the_edges_read_a_clock() {
     let edges = [
         "feed/connection.rs",
+        "feed/discovery.rs",
         "feed/handover.rs",
         "feed/mod.rs",
         "feed/socket.rs",
