@@ -132,7 +132,9 @@ fn measure(case: &Case, rate: f64, length: Duration) {
     };
     thread::scope(|scope| {
         scope.spawn(|| simulator.serve(&closing_time));
-        let running = scope.spawn(|| pipeline::run_at(Some(door), &plan, &metrics, &stop));
+        let running = scope.spawn(|| {
+            pipeline::run_at(Some(door), &plan, &metrics, &stop, &pipeline::Reload::default())
+        });
         // All are connected, and what connecting cost is over.
         assert!(!over.wait(Duration::from_secs(4)));
         let clients: Vec<_> =

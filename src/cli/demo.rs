@@ -23,7 +23,7 @@ use crate::{
     live::{Door, LiveError, process::usage},
     market::Channel,
     metrics::Metrics,
-    pipeline,
+    pipeline::{self, Reload},
     simulator::{Options as Simulation, Simulator},
     stop::Stop,
 };
@@ -127,7 +127,8 @@ impl Stage<'_> {
             let serve = || self.simulator.serve(&closing_time);
             spawn("simulator").spawn_scoped(scope, serve)?;
             let watching = spawn("demo").spawn_scoped(scope, || self.watch());
-            let run = || pipeline::run_at(door, self.plan, self.metrics, self.stop);
+            let run =
+                || pipeline::run_at(door, self.plan, self.metrics, self.stop, &Reload::default());
             let played = watching.map(|_| run());
             self.stop.request();
             closing_time.request();

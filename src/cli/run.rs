@@ -9,11 +9,11 @@ use anyhow::Context;
 use bytesize::ByteSize;
 use clap::Args;
 
-use super::{Failure, signals::stopping_on_signals};
+use super::{Failure, signals::heeding_signals};
 use crate::{
     config::{self, Plan},
     metrics::{Metrics, ReconnectReason},
-    pipeline::{self, Summary},
+    pipeline::{self, Reload, Summary},
     stop::Stop,
 };
 
@@ -27,8 +27,14 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let plan = load(&options.config)?;
     let (metrics, stop) = (Metrics::new(), Stop::default());
-    let summary = stopping_on_signals(&stop, || pipeline::run(&plan, &metrics, &stop))
-        .context("failed to handle signals")??;
+    let reload = Reload::default();
+    let reread = || match config::load(&options.config) {
+        Ok(plan) => reload.offer(plan),
+        Err(err) => log::error!("{err}; the configuration stays as it was"),
+    };
+    let door = pipeline::door(&plan)?;
+    let collect = || pipeline::run_at(door, &plan, &metrics, &stop, &reload);
+    let summary = heeding_signals(&stop, reread, collect).context("failed to handle signals")??;
     print(&plan, &metrics, &summary, &mut io::stdout().lock())?;
     Ok(())
 }

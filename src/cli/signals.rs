@@ -25,6 +25,19 @@ const STOPPED_BY_A_SECOND_SIGNAL: i32 = 130;
 /// # Errors
 /// When the system does not let us handle signals.
 pub(super) fn stopping_on_signals<T>(stop: &Stop, work: impl FnOnce() -> T) -> io::Result<T> {
+    let nothing = || log::warn!("SIGHUP: there is no configuration to read again");
+    heeding_signals(stop, nothing, work)
+}
+
+/// The same, and does `reread` on SIGHUP.
+///
+/// # Errors
+/// When the system does not let us handle signals.
+pub(super) fn heeding_signals<T>(
+    stop: &Stop,
+    reread: impl Fn() + Sync,
+    work: impl FnOnce() -> T,
+) -> io::Result<T> {
     // In the signal's own handler, so that it works however stuck the process is.
     let stopping = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
@@ -37,7 +50,7 @@ pub(super) fn stopping_on_signals<T>(stop: &Stop, work: impl FnOnce() -> T) -> i
         let wait = || {
             for signal in signals.forever() {
                 if signal == SIGHUP {
-                    log::warn!("SIGHUP: the configuration cannot be read again while running yet");
+                    reread();
                     continue;
                 }
                 log::info!("stopping; a second signal ends the program at once");

@@ -1,6 +1,7 @@
 //! The configuration: as written in TOML, and as a [`Plan`] in which everything has been checked
 //! and nothing is optional.
 
+mod changes;
 mod check;
 mod written;
 
@@ -10,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-pub use self::written::Written;
+pub use self::{
+    changes::{Change, changes},
+    written::Written,
+};
 use crate::{
     exchange::Protocol,
     feed::{

@@ -1,6 +1,12 @@
 //! What is counted of queues.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 use prometheus_client::{
@@ -22,6 +28,8 @@ pub struct QueueMetrics {
     pub capacity: Gauge,
     /// Age in seconds of the oldest event when the consumer last looked.
     pub age: Seconds,
+    /// How often the consumer has looked.
+    looks: Arc<AtomicU64>,
 }
 
 impl QueueMetrics {
@@ -38,6 +46,13 @@ impl QueueMetrics {
         #[expect(clippy::cast_precision_loss, reason = "an age of centuries may be inexact")]
         let age = oldest.map_or(0.0, |it| now.0.saturating_sub(it.0).max(0) as f64 / 1e9);
         self.age.set(age);
+        self.looks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often the consumer has looked: it lives while this grows.
+    #[must_use]
+    pub fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
     }
 }
 
@@ -48,7 +63,8 @@ pub(super) struct QueueFamilies {
     depth: Family<QueueLabels, Gauge>,
     capacity: Family<QueueLabels, Gauge>,
     age: Family<QueueLabels, Seconds>,
-    names: Mutex<BTreeSet<String>>,
+    /// How often each has been looked at, by name.
+    looks: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
 }
 
 impl QueueFamilies {
@@ -62,18 +78,19 @@ impl QueueFamilies {
     }
 
     pub(super) fn all(&self) -> Vec<(String, QueueMetrics)> {
-        let names = self.names.lock().clone();
+        let names: Vec<_> = self.looks.lock().keys().cloned().collect();
         names.into_iter().map(|it| (it.clone(), self.of(&it))).collect()
     }
 
     pub(super) fn of(&self, name: &str) -> QueueMetrics {
-        self.names.lock().insert(name.to_owned());
+        let looks = Arc::clone(self.looks.lock().entry(name.to_owned()).or_default());
         let labels = QueueLabels { queue: name.to_owned() };
         QueueMetrics {
             dropped: self.dropped.get_or_create_owned(&labels),
             depth: self.depth.get_or_create_owned(&labels),
             capacity: self.capacity.get_or_create_owned(&labels),
             age: self.age.get_or_create_owned(&labels),
+            looks,
         }
     }
 }

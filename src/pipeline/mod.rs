@@ -8,6 +8,10 @@
 mod drops;
 mod episode;
 mod live;
+mod notify;
+mod orders;
+mod pulse;
+mod reload;
 mod spreads;
 mod venue;
 
@@ -22,9 +26,13 @@ use std::{
 
 use parking_lot::Mutex;
 
+pub use self::reload::Reload;
 use self::{
     drops::DropEpisodes,
     episode::Episode,
+    orders::Orders,
+    pulse::Pulse,
+    reload::Applied,
     venue::{Clients, Collector},
 };
 use crate::{
@@ -120,7 +128,7 @@ pub struct Connected {
 /// When it cannot start, or a part that cannot be replaced fails; all others have been stopped in
 /// order by then.
 pub fn run(plan: &Plan, metrics: &Metrics, stop: &Stop) -> Result<Summary, PipelineError> {
-    run_at(door(plan)?, plan, metrics, stop)
+    run_at(door(plan)?, plan, metrics, stop, &Reload::default())
 }
 
 /// Where the plan wants clients to come; `None` when it wants none.
@@ -131,7 +139,7 @@ pub fn door(plan: &Plan) -> Result<Option<Door>, LiveError> {
     plan.live.as_ref().map(|it| Door::open(it.listen)).transpose()
 }
 
-/// [`run`] with a door that is open already.
+/// [`run`] with a door that is open already, and with `reload`, where another configuration may be left.
 ///
 /// # Errors
 /// As for [`run`].
@@ -140,10 +148,11 @@ pub fn run_at(
     plan: &Plan,
     metrics: &Metrics,
     stop: &Stop,
+    reload: &Reload,
 ) -> Result<Summary, PipelineError> {
     let write =
         |events: &_, writer: Writer<'_>, queue: &_| store::run(events, writer, queue, feed::now);
-    run_all(door, plan, metrics, stop, write)
+    run_all(door, plan, (metrics, stop, reload), write)
 }
 
 /// [`run`] with another body for the writer threads, for tests of what happens when one fails.
@@ -156,14 +165,13 @@ pub fn run_with(
     stop: &Stop,
     write: impl Fn(&Receiver<Event>, Writer<'_>, &QueueMetrics) -> store::Totals + Sync,
 ) -> Result<Summary, PipelineError> {
-    run_all(door(plan)?, plan, metrics, stop, write)
+    run_all(door(plan)?, plan, (metrics, stop, &Reload::default()), write)
 }
 
 fn run_all(
     door: Option<Door>,
     plan: &Plan,
-    metrics: &Metrics,
-    stop: &Stop,
+    (metrics, stop, reload): (&Metrics, &Stop, &Reload),
     write: impl Fn(&Receiver<Event>, Writer<'_>, &QueueMetrics) -> store::Totals + Sync,
 ) -> Result<Summary, PipelineError> {
     let started = Instant::now();
@@ -189,6 +197,7 @@ fn run_all(
     let all_written = Stop::default();
     let counters: Vec<_> = lanes.iter().map(|it| it.metrics.clone()).collect();
     let engine = spreads::engine(plan);
+    let orders: Vec<_> = plan.venues.iter().map(Orders::new).collect();
 
     let (venues, written) = thread::scope(|scope| {
         // Whoever has records to write is handed a clone.
@@ -218,15 +227,18 @@ fn run_all(
         taps.extend(engine.as_ref().map(compare));
         let sinks = Sinks::new(lanes, taps, &drops);
         let mut venues = Vec::new();
-        for (venue, clients) in plan.venues.iter().zip(&clients) {
+        for ((venue, clients), orders) in plan.venues.iter().zip(&clients).zip(&orders) {
             let (whole, sinks, ledger) = (&whole, sinks.clone(), ledger.clone());
-            let body = move || Collector::new(whole, venue, clients, sinks, ledger).run(scope);
+            let collector = Collector::new(whole, venue, clients, orders, sinks, ledger);
+            let body = move || collector.run(scope);
             venues.extend(whole.spawn(scope, format!("venue-{}", venue.protocol.venue), body));
         }
         // From here on the connections own the only senders.
         drop((sinks, records));
         let mut episodes = DropEpisodes::new(&drops, &ledger);
-        whole.watch(plan.writers, &mut episodes, &ledger);
+        let applied =
+            Applied { plan: plan.clone(), orders: &orders, engine: engine.as_ref(), from: reload };
+        whole.watch(applied, &mut episodes, &ledger);
         for it in &clients {
             it.http.shutdown();
         }
@@ -342,9 +354,12 @@ impl Whole<'_> {
     }
 
     /// Looks at the state of the whole until it is to stop.
-    fn watch(&self, writers: usize, drops: &mut DropEpisodes<'_>, ledger: &Ledger) {
-        let names = (0..writers).map(|n| format!("writer-{n}"));
-        let names = names.chain(["spreads", "ledger", "live", "live-spreads"].map(str::to_owned));
+    fn watch(&self, mut applied: Applied<'_>, drops: &mut DropEpisodes<'_>, ledger: &Ledger) {
+        let writers = (0..applied.plan.writers).map(|n| format!("writer-{n}"));
+        let spreads = applied.engine.map(|_| "spreads".to_owned());
+        let vital = writers.clone().chain(spreads).chain(["ledger".to_owned()]);
+        let mut pulse = Pulse::new(vital.map(|it| self.metrics.queue(&it)));
+        let names = writers.chain(["spreads", "ledger", "live", "live-spreads"].map(str::to_owned));
         let mut queues: Vec<_> = names
             .map(|it| Watched {
                 metrics: self.metrics.queue(&it),
@@ -352,11 +367,17 @@ impl Whole<'_> {
                 drops: Episode::default(),
             })
             .collect();
+        notify::ready();
         while !self.stop.wait(LOOK_EVERY) {
+            if pulse.beats() {
+                notify::alive();
+            }
+            applied.look();
             self.look(&mut queues);
             drops.look(Instant::now());
             ledger.retry();
         }
+        notify::stopping();
         self.look(&mut queues);
     }
 

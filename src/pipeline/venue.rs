@@ -9,7 +9,10 @@ use std::{
 
 use native_tls::TlsConnector;
 
-use super::{Connected, PipelineError, Whole, joined, message};
+use super::{
+    Connected, PipelineError, Whole, joined, message,
+    orders::{Order, Orders},
+};
 use crate::{
     config::VenuePlan,
     feed::{
@@ -46,6 +49,7 @@ pub(super) struct Collector<'s> {
     whole: &'s Whole<'s>,
     venue: &'s VenuePlan,
     clients: &'s Clients,
+    orders: &'s Orders,
     ledger: Ledger,
     shared: Arc<Shared<'s>>,
 }
@@ -61,6 +65,7 @@ impl<'s> Collector<'s> {
         whole: &'s Whole<'s>,
         venue: &'s VenuePlan,
         clients: &'s Clients,
+        orders: &'s Orders,
         sinks: Sinks<'s>,
         ledger: Ledger,
     ) -> Self {
@@ -74,7 +79,7 @@ impl<'s> Collector<'s> {
             gate: Gate::new(venue.protocol.limits.connect_every),
             conn_ids: &whole.conn_ids,
         });
-        Self { whole, venue, clients, ledger, shared }
+        Self { whole, venue, clients, orders, ledger, shared }
     }
 
     /// Reads the lists, starts the connections, and keeps them up with the lists until the program
@@ -82,7 +87,8 @@ impl<'s> Collector<'s> {
     pub(super) fn run(self, scope: &'s Scope<'s, '_>) -> Connected {
         let venue = self.venue.protocol.venue;
         let mut late = false;
-        let Some(found) = self.discover(&mut late) else {
+        let mut order = self.orders.current();
+        let Some(found) = self.discover(&order, &mut late) else {
             self.declare_never_read();
             return Connected { venue, instruments: 0, connections: 0 };
         };
@@ -99,9 +105,14 @@ impl<'s> Collector<'s> {
         let mut running = Vec::new();
         self.expect(&roster);
         self.start(scope, &roster, &mut running, (self.whole.since, late));
-        while !self.whole.stop.wait(self.venue.rediscover) {
-            let Some(found) = self.discover(&mut late) else { break };
-            self.follow(found, &mut roster, &running);
+        let mut obeyed = order.version;
+        while self.orders.wait(order.version, self.whole.stop) {
+            order = self.orders.current();
+            let Some(found) = self.discover(&order, &mut late) else { break };
+            let narrow = order.version != obeyed;
+            if self.follow(found, &order, narrow, &mut roster, &running) {
+                obeyed = order.version;
+            }
             self.expect(&roster);
             self.start(scope, &roster, &mut running, (feed::now(), false));
         }
@@ -138,8 +149,9 @@ impl<'s> Collector<'s> {
         self.shared.metrics.health.wants(Wanted { instruments, connections });
     }
 
-    fn discover(&self, failed: &mut bool) -> Option<Found> {
-        let VenuePlan { protocol, rest_base, filter, .. } = self.venue;
+    fn discover(&self, order: &Order, failed: &mut bool) -> Option<Found> {
+        let VenuePlan { protocol, rest_base, .. } = self.venue;
+        let filter = &order.filter;
         let name = format!("venue-{}", protocol.venue);
         let stop = self.whole.stop;
         let found = surviving_panics(&name, stop, &self.shared.metrics, || {
@@ -154,9 +166,18 @@ impl<'s> Collector<'s> {
     }
 
     /// Brings the connections up to date with the lists: what is not listed any more goes, what is
-    /// new and wanted comes. An instrument that is still listed stays, whatever its volume is now.
-    fn follow(&self, found: Found, roster: &mut Roster, running: &[Running<'_>]) {
-        let VenuePlan { protocol, channels, filter, .. } = self.venue;
+    /// new and wanted comes. An instrument that is still listed stays, whatever its volume is now,
+    /// unless `narrow`, after another order: then what that does not want goes as well. Says whether
+    /// the lists could be believed.
+    fn follow(
+        &self,
+        found: Found,
+        order: &Order,
+        narrow: bool,
+        roster: &mut Roster,
+        running: &[Running<'_>],
+    ) -> bool {
+        let VenuePlan { protocol, channels, .. } = self.venue;
         let venue = protocol.venue;
         let carried = roster.symbols();
         let gone: HashSet<_> = carried.iter().map(String::as_str).collect();
@@ -167,17 +188,23 @@ impl<'s> Collector<'s> {
             log::warn!(
                 "{venue}: {missing} of {all} instruments are missing from the new list: ignored"
             );
-            return;
+            return false;
         }
-        let room = filter.max_symbols.saturating_sub(carried.len() - gone.len());
+        let mut gone = gone;
+        if narrow {
+            let wanted: HashSet<_> =
+                found.instruments.iter().map(|it| it.symbol_native.as_str()).collect();
+            gone.extend(carried.iter().map(String::as_str).filter(|it| !wanted.contains(it)));
+        }
+        let room = order.filter.max_symbols.saturating_sub(carried.len() - gone.len());
         let is_new = |it: &Instrument| !carried.contains(&it.symbol_native);
         let new: Vec<_> = found.instruments.into_iter().filter(is_new).take(room).collect();
         if gone.is_empty() && new.is_empty() {
-            return;
+            return true;
         }
         let names = |it: Vec<&str>| if it.is_empty() { "none".to_owned() } else { it.join(", ") };
         log::info!(
-            "{venue}: new on the list: {}; gone from it: {}",
+            "{venue}: collected from now on: {}; no longer: {}",
             names(new.iter().map(|it| it.symbol_native.as_str()).collect()),
             names(gone.iter().copied().collect())
         );
@@ -186,6 +213,7 @@ impl<'s> Collector<'s> {
         for slot in changed.into_iter().filter(|&it| it < running.len()) {
             running[slot].assignment.set(roster.slots()[slot].instruments.clone());
         }
+        true
     }
 
     /// Starts a thread for each connection that has none yet. Data is expected since `since`, and has

@@ -239,6 +239,12 @@ impl Spreads {
         }
     }
 
+    /// Goes by other thresholds from the next quote on. Fees, windows and what is said to be the same
+    /// asset stay as they were.
+    pub fn set_rules(&mut self, settings: &Settings) {
+        self.rules = Rules::new(settings);
+    }
+
     /// What has been done so far.
     #[must_use]
     pub fn counts(&self) -> Counts {

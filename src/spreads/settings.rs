@@ -33,6 +33,17 @@ pub struct Settings {
     pub reorder: Duration,
 }
 
+impl Settings {
+    /// Takes over from `other` what may change while spreads are made.
+    pub fn take_thresholds(&mut self, other: &Settings) {
+        self.max_quote_age = other.max_quote_age;
+        self.min_net_bps = other.min_net_bps;
+        self.hysteresis_bps = other.hysteresis_bps;
+        self.identity_guard = other.identity_guard;
+        self.identity_after = other.identity_after;
+    }
+}
+
 /// Exchanges that trade one asset under a symbol, however far apart their prices are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SameAsset {

@@ -123,12 +123,12 @@ pub fn run(
     let mut batch = Vec::with_capacity(DRAIN_MAX);
     loop {
         if events.drain(&mut batch, DRAIN_MAX) == Received::Closed {
-            publish(queue, 0, None, clock());
+            queue.look(0, None, clock());
             return writer.finish(clock());
         }
         let now = clock();
         let drained = batch.len();
-        publish(queue, drained + events.len(), batch.first(), now);
+        queue.look(drained + events.len(), batch.first().map(Event::ts_recv), now);
         writer.append(&mut batch, now);
         writer.tick(now);
         if drained < DRAIN_MAX {
@@ -153,20 +153,13 @@ pub fn run_records(
             // The disk refuses, and the queue is the better place to wait.
             thread::park_timeout(RECORDS_EVERY);
         } else if records.recv_all(&mut batch, room, RECORDS_EVERY) == Received::Closed {
-            queue.depth.set(0);
+            queue.look(0, None, clock());
             return writer.finish(clock());
         }
-        queue.depth.set(i64::try_from(records.len()).unwrap_or(i64::MAX));
+        queue.look(records.len(), None, clock());
         writer.append(&mut batch);
         writer.tick(clock());
     }
-}
-
-fn publish(queue: &QueueMetrics, depth: usize, oldest: Option<&Event>, now: Nanos) {
-    queue.depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
-    #[expect(clippy::cast_precision_loss, reason = "an age of centuries may be inexact")]
-    let age = oldest.map_or(0.0, |it| (now.0 - it.ts_recv().0).max(0) as f64 / 1e9);
-    queue.age.set(age);
 }
 
 fn nanos(duration: Duration) -> i64 {

@@ -12,6 +12,7 @@ mod handover;
 mod kill;
 mod ledger;
 mod live;
+mod operations;
 mod outage;
 mod pipeline;
 mod process;

@@ -1,13 +1,13 @@
 //! What is answered to those who ask once.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use spread_aggregator::{
     config,
     live::Door,
     market::{Exchange, Market, Venue},
     metrics::Metrics,
-    pipeline,
+    pipeline::{self, Reload},
     simulator::{Fault, Options, Simulator},
     stop::Stop,
 };
@@ -108,7 +108,8 @@ fn run(
     std::thread::scope(|scope| {
         let _closing = RequestOnDrop(&closing_time);
         scope.spawn(|| simulator.serve(&closing_time));
-        let running = scope.spawn(|| pipeline::run_at(Some(door), &plan, &metrics, &stop));
+        let running = scope
+            .spawn(|| pipeline::run_at(Some(door), &plan, &metrics, &stop, &Reload::default()));
         {
             let _stopping = RequestOnDrop(&stop);
             test(&simulator, &metrics, addr);
@@ -231,7 +232,7 @@ fn the_metrics_of_the_contract_are_there() {
         };
         assert!(1e6 < value("spread_aggregator_resident_memory_bytes"));
         let started = value("spread_aggregator_start_time_seconds");
-        let ago = now().0 as f64 / 1e9 - started;
+        let ago = Duration::from_nanos(now().0.unsigned_abs()).as_secs_f64() - started;
         assert!((0.0..3600.0).contains(&ago), "{ago}");
         let (free, size) = (
             value("spread_aggregator_disk_free_bytes"),
