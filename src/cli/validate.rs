@@ -83,9 +83,13 @@ fn totals(plan: &Plan, threads: usize, out: &mut impl Write) -> io::Result<()> {
         out,
         "\n{} writer threads, up to {} threads in all; queues of {} events; files in {}, {}",
         plan.writers,
-        // The main thread, those for signals, journals and the ledger, at first the recovery, and
-        // two that serve.
-        threads + plan.writers + 5 + 2 * usize::from(plan.live.is_some()),
+        // The main thread, those for signals, journals and the ledger, at first the recovery, the one
+        // for spreads, and two that serve.
+        threads
+            + plan.writers
+            + 5
+            + usize::from(plan.spreads.is_some())
+            + 2 * usize::from(plan.live.is_some()),
         plan.queue_capacity,
         plan.storage.dir.display(),
         plan.storage.compression

@@ -1,9 +1,12 @@
 //! What differs between two plans, by the keys of the file.
 
-use std::{fmt::Debug, time::Duration};
+use std::fmt::Debug;
 
 use super::{Plan, VenuePlan};
-use crate::{feed::discovery::Filter, live, spreads, store};
+use crate::{
+    feed::{discovery::Filter, session},
+    live, spreads, store,
+};
 
 /// A value that is another one now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,18 +165,11 @@ impl Found {
         self.applied(&key("rediscover"), rediscover, &new.rediscover);
         self.refused(&key("quotes, trades"), channels, &new.channels);
         self.refused(&key("threads"), threads, &new.threads);
-        let periods: [(&str, Option<Duration>, Option<Duration>); 3] = [
-            (
-                "heartbeat_timeout",
-                Some(patience.heartbeat_timeout),
-                Some(new.patience.heartbeat_timeout),
-            ),
-            ("stale_after", Some(patience.stale_after), Some(new.patience.stale_after)),
-            ("lifetime", *lifetime, new.lifetime),
-        ];
-        for (name, old, new) in periods {
-            self.refused(&key(name), &old, &new);
-        }
+        let session::Patience { heartbeat_timeout, stale_after } = patience;
+        let new_patience = &new.patience;
+        self.applied(&key("heartbeat_timeout"), heartbeat_timeout, &new_patience.heartbeat_timeout);
+        self.applied(&key("stale_after"), stale_after, &new_patience.stale_after);
+        self.refused(&key("lifetime"), lifetime, &new.lifetime);
         self.refused(&key("ws_url"), ws_base, &new.ws_base);
         self.refused(&key("rest_url"), rest_base, &new.rest_base);
         let (path, pem) = (root.as_ref().map(|it| &it.path), root.as_ref().map(|it| &it.pem));
@@ -232,7 +228,7 @@ mod tests {
                 "",
                 &[
                     ("exchange[bybit-spot].min_quote_volume", true),
-                    ("exchange[bybit-spot].stale_after", false),
+                    ("exchange[bybit-spot].stale_after", true),
                 ],
             ),
             (

@@ -70,11 +70,11 @@ impl<'a> Connection<'a> {
     pub(super) fn open(feed: &'a Feed, shared: &'a Shared<'a>) -> Result<Self, Disconnect> {
         let conn = ConnId(shared.conn_ids.fetch_add(1, Ordering::Relaxed));
         let socket = connect(feed, shared, conn)?;
-        let (version, instruments) = feed.assignment.get();
+        let (version, instruments, patience) = feed.assignment.get();
         log::debug!("{}: connected as {}, {} instruments", feed.name, conn.0, instruments.len());
         let now = Instant::now();
         let session =
-            Session::new(feed.protocol, feed.patience, conn, &instruments, &feed.channels, now);
+            Session::new(feed.protocol, patience, conn, &instruments, &feed.channels, now);
         shared.metrics.connections.inc();
         Ok(Self {
             feed,
@@ -213,8 +213,9 @@ impl<'a> Connection<'a> {
             return Err(Disconnect::Stopped);
         }
         if self.feed.assignment.version.load(Ordering::Acquire) != self.version {
-            let (version, instruments) = self.feed.assignment.get();
+            let (version, instruments, patience) = self.feed.assignment.get();
             self.version = version;
+            self.session.set_patience(patience, now);
             self.session.assign(&instruments, &self.feed.channels);
             past.losses.carry(&instruments, socket::now());
         }

@@ -67,10 +67,8 @@ pub struct Feed {
     pub target: Target,
     /// What of the instruments is wanted.
     pub channels: Vec<Channel>,
-    /// The instruments; they may change while the connection is up.
+    /// The instruments, and when a silence is a fault; both may change while the connection is up.
     pub assignment: Arc<Assignment>,
-    /// When a silence is a fault.
-    pub patience: Patience,
     /// How long a connection may be up before another takes over; `None` for as long as it lasts.
     pub lifetime: Option<Duration>,
 }
@@ -79,33 +77,43 @@ pub struct Feed {
 #[derive(Debug)]
 pub struct Assignment {
     version: AtomicU64,
-    instruments: Mutex<Vec<Known>>,
+    current: Mutex<(Vec<Known>, Patience)>,
 }
 
 impl Assignment {
     /// A first assignment.
     #[must_use]
-    pub fn new(instruments: Vec<Known>) -> Self {
-        Self { version: AtomicU64::new(0), instruments: Mutex::new(instruments) }
+    pub fn new(instruments: Vec<Known>, patience: Patience) -> Self {
+        Self { version: AtomicU64::new(0), current: Mutex::new((instruments, patience)) }
     }
 
-    /// Another one; the connection will notice within its next tick.
+    /// Other instruments; the connection will notice within its next tick.
     pub fn set(&self, instruments: Vec<Known>) {
-        let mut current = self.instruments.lock();
-        *current = instruments;
+        self.change(|it| it.0 = instruments);
+    }
+
+    /// Another patience, as soon.
+    pub fn set_patience(&self, patience: Patience) {
+        self.change(|it| it.1 = patience);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut (Vec<Known>, Patience))) {
+        let mut current = self.current.lock();
+        change(&mut current);
         self.version.fetch_add(1, Ordering::Release);
     }
 
     /// What is to be carried now.
     #[must_use]
     pub fn instruments(&self) -> Vec<Known> {
-        self.instruments.lock().clone()
+        self.current.lock().0.clone()
     }
 
     /// The assignment and its version.
-    fn get(&self) -> (u64, Vec<Known>) {
-        let current = self.instruments.lock();
-        (self.version.load(Ordering::Acquire), current.clone())
+    fn get(&self) -> (u64, Vec<Known>, Patience) {
+        let current = self.current.lock();
+        let (instruments, patience) = current.clone();
+        (self.version.load(Ordering::Acquire), instruments, patience)
     }
 }
 

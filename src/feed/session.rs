@@ -31,7 +31,7 @@ const SWEEP_EVERY: Duration = Duration::from_millis(500);
 const PAUSES_TO_MUTE: u32 = 10;
 
 /// When a silence is a fault.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// No proof of life for this long, data or answered ping: the connection is dead.
     pub heartbeat_timeout: Duration,
@@ -146,6 +146,16 @@ impl Session {
             self.lapses.forget(self.inbox.instrument(place));
             self.inbox.unlist(place);
             self.subscriptions.remove(place);
+        }
+    }
+
+    /// Judges silences from now on by `patience`, where it is another one.
+    pub fn set_patience(&mut self, patience: Patience, now: Instant) {
+        if self.patience != patience {
+            self.patience = patience;
+            // What was no fault by the old one is none by this one before a ping could be answered.
+            self.last_frame = now;
+            self.next_ping_at = self.next_ping_at.min(now + ping_every(self.protocol, patience));
         }
     }
 

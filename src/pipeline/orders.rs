@@ -7,12 +7,16 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::{config::VenuePlan, feed::discovery::Filter, stop::Stop};
+use crate::{
+    config::VenuePlan,
+    feed::{discovery::Filter, session::Patience},
+    stop::Stop,
+};
 
 /// How soon it is noticed that there is another order.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Which instruments are wanted, and how often lists are read.
+/// Which instruments are wanted, how often lists are read, and when a silence is a fault.
 #[derive(Debug)]
 pub(super) struct Orders {
     version: AtomicU64,
@@ -24,22 +28,25 @@ pub(super) struct Orders {
 pub(super) struct Order {
     pub(super) version: u64,
     pub(super) filter: Filter,
+    pub(super) patience: Patience,
     rediscover: Duration,
 }
 
 impl Orders {
     pub(super) fn new(venue: &VenuePlan) -> Self {
-        let (filter, rediscover) = (venue.filter.clone(), venue.rediscover);
-        let order = Order { version: 0, filter, rediscover };
+        let VenuePlan { filter, patience, rediscover, .. } = venue;
+        let (filter, patience, rediscover) = (filter.clone(), *patience, *rediscover);
+        let order = Order { version: 0, filter, patience, rediscover };
         Self { version: AtomicU64::new(0), current: Mutex::new(order) }
     }
 
     /// Gives another order, unless it says the same.
-    pub(super) fn give(&self, filter: &Filter, rediscover: Duration) {
+    pub(super) fn give(&self, venue: &VenuePlan) {
         let mut current = self.current.lock();
-        current.rediscover = rediscover;
-        if current.filter != *filter {
-            current.filter = filter.clone();
+        current.rediscover = venue.rediscover;
+        if current.filter != venue.filter || current.patience != venue.patience {
+            current.filter = venue.filter.clone();
+            current.patience = venue.patience;
             current.version += 1;
         }
         self.version.store(current.version, Ordering::Release);

@@ -57,7 +57,8 @@ impl Applied<'_> {
                 venue.filter = new.filter.clone();
                 venue.filter.shard = shard;
                 venue.rediscover = new.rediscover;
-                orders.give(&venue.filter, venue.rediscover);
+                venue.patience = new.patience;
+                orders.give(venue);
             }
         }
         if let (Some(settings), Some(new)) = (&mut self.plan.spreads, &new.spreads) {

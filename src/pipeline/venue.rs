@@ -108,6 +108,9 @@ impl<'s> Collector<'s> {
         let mut obeyed = order.version;
         while self.orders.wait(order.version, self.whole.stop) {
             order = self.orders.current();
+            for it in &running {
+                it.assignment.set_patience(order.patience);
+            }
             let Some(found) = self.discover(&order, &mut late) else { break };
             let narrow = order.version != obeyed;
             if self.follow(found, &order, narrow, &mut roster, &running) {
@@ -225,16 +228,16 @@ impl<'s> Collector<'s> {
         running: &mut Vec<Running<'s>>,
         (since, late): (Nanos, bool),
     ) {
+        let patience = self.orders.current().patience;
         for (n, slot) in roster.slots().iter().enumerate().skip(running.len()) {
-            let VenuePlan { protocol, rest_base, ws_base, patience, lifetime, .. } = self.venue;
-            let assignment = Arc::new(Assignment::new(slot.instruments.clone()));
+            let VenuePlan { protocol, rest_base, ws_base, lifetime, .. } = self.venue;
+            let assignment = Arc::new(Assignment::new(slot.instruments.clone(), patience));
             let feed = Feed {
                 name: format!("feed-{}-{n}", protocol.venue),
                 protocol,
                 target: Target::new(slot.address, rest_base, ws_base.as_deref()),
                 channels: slot.channels.clone(),
                 assignment: Arc::clone(&assignment),
-                patience: *patience,
                 lifetime: *lifetime,
             };
             let shared = Arc::clone(&self.shared);

@@ -51,11 +51,12 @@ fn a_configuration_that_is_read_again_is_applied_or_refused_by_key() {
 
     let more = first.replace("[\"BTC-USDT\"]", "[\"BTC-USDT\", \"ETH-USDT\"]");
     let more =
-        more.replace("[storage]", "[spreads]\nmin_net_bps = 3.5\n[storage]\nrotate = \"7m\"");
+        more.replace("[storage]", "[defaults]\nstale_after = \"77s\"\n[spreads]\nmin_net_bps = 3.5\n[storage]\nrotate = \"7m\"");
     fs::write(&config, &more).unwrap();
     collector.signal("HUP");
     collector.until_says("exchange[okx-spot].symbols: [\\\"BTC-USDT\\\"] -> [\\\"BTC-USDT\\\", \\\"ETH-USDT\\\"], applied");
     collector.until_says("spreads.min_net_bps: 0.0 -> 3.5, applied");
+    collector.until_says("exchange[okx-perp].stale_after: 120s -> 77s, applied");
     collector.until_says("storage.rotate: 900s -> 420s, refused: it takes a restart");
     collector.until_says("okx-spot: collected from now on: ETH-USDT; no longer: none");
     collector.until_says("okx-perp: collected from now on: ETH-USDT-SWAP; no longer: none");

@@ -106,6 +106,21 @@ fn like(exchange: Exchange, change: impl Fn(&mut Protocol)) -> &'static Protocol
 const BYBIT_QUOTE: &str = r#"{"topic":"orderbook.1.AUSDT","ts":1,"type":"snapshot","data":{"s":"AUSDT","b":[["1","2"]],"a":[["3","4"]],"u":1,"seq":1}}"#;
 
 #[test]
+fn another_patience_is_judged_by_from_when_it_was_given() {
+    let protocol = like(Exchange::Bybit, |_| {});
+    let mut it = Bench::of(protocol, &["AUSDT"]);
+    it.pass(9.0).expect("silent for less than it may be");
+    let patience =
+        Patience { heartbeat_timeout: Duration::from_secs(3), stale_after: Duration::from_mins(2) };
+    it.session.set_patience(patience, it.now);
+    let sent = it.pass(2.0).expect("silent for two seconds of three");
+    assert!(!sent.is_empty(), "it is asked for proof of life at once");
+    let verdict = it.pass(5.0).expect_err("nobody is there");
+    assert!(matches!(verdict, Verdict::Silent(_)), "{verdict}");
+    assert!((11.5..13.0).contains(&it.elapsed()), "{}", it.elapsed());
+}
+
+#[test]
 fn a_peer_that_vanishes_is_found_within_the_heartbeat_timeout() {
     for protocol in ALL {
         let mut it = Bench::of(protocol, &["AUSDT"]);

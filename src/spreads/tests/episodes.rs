@@ -46,6 +46,20 @@ fn an_episode_closes_some_way_below_where_it_opens() {
 }
 
 #[test]
+fn other_thresholds_go_from_the_next_quote_on() {
+    let mut world = World::new(&Settings { min_net_bps: 500.0, ..settings() });
+    world.quote(A, 0, 99.0, 100.0);
+    world.quote(B, 1, 101.0, 102.0);
+    let mut changed = settings();
+    changed.take_thresholds(&Settings { min_net_bps: 50.0, ..settings() });
+    world.engine.set_rules(&changed);
+    world.quote(B, 2, 101.0, 102.0);
+    world.engine.set_rules(&Settings { min_net_bps: 95.0, ..settings() });
+    world.quote(B, 3, 101.0, 102.0);
+    assert_eq!(world.episodes(), [(0, 1, 2, 3)]);
+}
+
+#[test]
 fn an_empty_or_crossed_book_closes_an_episode() {
     for (bid, ask) in [(0.0, 101.0), (0.0, 0.0), (102.0, 101.0), (101.0, 101.0)] {
         let mut world = World::new(&settings());
