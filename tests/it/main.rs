@@ -16,6 +16,7 @@ mod outage;
 mod pipeline;
 mod process;
 mod shards;
+mod shell;
 mod simulator;
 mod spreads;
 mod store;
