@@ -1,6 +1,7 @@
 //! `man`: manual pages, made from the same declarations as `--help`.
 
 use std::{
+    fs,
     io::{self, Write},
     path::PathBuf,
 };
@@ -25,7 +26,8 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         io::stdout().write_all(&page)?;
         return Ok(());
     };
-    clap_mangen::generate_to(Cli::command(), dir)
+    fs::create_dir_all(dir)
+        .and_then(|()| clap_mangen::generate_to(Cli::command(), dir))
         .with_context(|| format!("failed to write manual pages to {}", dir.display()))?;
     Ok(())
 }

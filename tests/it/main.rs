@@ -5,6 +5,7 @@
 mod config;
 mod corpus;
 mod decode;
+mod errors;
 mod gaps;
 mod garbage;
 mod handed_out;
@@ -15,6 +16,7 @@ mod live;
 mod outage;
 mod pipeline;
 mod process;
+mod reference;
 mod shards;
 mod shell;
 mod simulator;
