@@ -39,9 +39,10 @@ pub(super) fn load(path: &std::path::Path) -> Result<Plan, Failure> {
         let is_missing = matches!(&err, config::ConfigError::Read { cause, .. }
             if cause.kind() == io::ErrorKind::NotFound);
         let err = anyhow::Error::from(err);
-        Failure::Usage(match is_missing {
-            true => anyhow::anyhow!("{err}; -c names a configuration, and demo runs without one"),
-            false => err,
+        Failure::Usage(if is_missing {
+            anyhow::anyhow!("{err}; -c names a configuration, and demo runs without one")
+        } else {
+            err
         })
     })
 }

@@ -38,12 +38,12 @@ fn shipped() -> (Vec<Section>, Vec<Key>) {
             if sections.iter().any(|it| it.head == line) {
                 break;
             }
-            let what = std::mem::take(&mut said);
+            let what = std::mem::take(&mut said).trim().to_owned();
             sections.push(Section { head: line.to_owned(), what });
         } else if is_key {
             let rest = &bare[name.len() + 3..];
             let (value, beside) = rest.split_once(" #").unwrap_or((rest, ""));
-            let above = std::mem::take(&mut said);
+            let above = std::mem::take(&mut said).trim().to_owned();
             let section = sections.last().unwrap().head.clone();
             let before = keys.last().filter(|it| it.section == section);
             let what = match (above.is_empty(), beside.is_empty()) {
@@ -58,7 +58,8 @@ fn shipped() -> (Vec<Section>, Vec<Key>) {
                 what,
             });
         } else if let Some(comment) = line.strip_prefix('#') {
-            said = format!("{said} {}", comment.trim()).trim().to_owned();
+            said.push(' ');
+            said.push_str(comment.trim());
         } else {
             said.clear();
         }
@@ -97,9 +98,10 @@ fn page() -> String {
         }
         page.push_str("| key | default | |\n|---|---|---|\n");
         for key in keys.iter().filter(|it| it.section == section.head) {
-            let default = match key.is_shown_only {
-                true => format!("none; such as `{}`", key.value),
-                false => format!("`{}`", key.value),
+            let default = if key.is_shown_only {
+                format!("none; such as `{}`", key.value)
+            } else {
+                format!("`{}`", key.value)
             };
             writeln!(page, "| `{}` | {default} | {} |", key.name, key.what).unwrap();
         }
