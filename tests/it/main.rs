@@ -7,6 +7,7 @@ mod config;
 mod corpus;
 mod decode;
 mod errors;
+mod format;
 mod gaps;
 mod garbage;
 mod handed_out;
