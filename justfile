@@ -28,6 +28,14 @@ readers: test
     tests/readers/pruning.py target/tmp/day
     tests/readers/cookbook.py target/tmp/readers
 
+# the scripts of examples/ against a demonstration
+examples: test
+    examples/check.sh target/readers/bin/python target/debug/spread-aggregator
+
+# the book of docs/ (it needs mdbook)
+book:
+    mdbook build
+
 # clients that others wrote read the simulated exchanges, and what the program serves
 clients: test
     tests/clients/ccxt_pro.py target/debug/spread-aggregator

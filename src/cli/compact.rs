@@ -28,7 +28,7 @@ pub(super) struct Options {
     #[arg(long)]
     date: Option<Date>,
     /// About how much memory to use.
-    #[arg(long, value_name = "SIZE", default_value = "512MiB")]
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size)]
     memory: ByteSize,
     /// The size at which a file is closed.
     #[arg(long, value_name = "SIZE", default_value = "1GiB")]
@@ -36,6 +36,10 @@ pub(super) struct Options {
     /// How pages are compressed: none, lz4, snappy, zstd(1) to zstd(22).
     #[arg(long, value_name = "CODEC", default_value = "zstd(3)")]
     compression: Compression,
+}
+
+fn size(text: &str) -> Result<ByteSize, String> {
+    text.parse().map_err(|_| "must be a size such as 512MiB".to_owned())
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {

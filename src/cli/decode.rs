@@ -50,7 +50,10 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     };
     let mut out = BufWriter::new(io::stdout().lock());
     for line in input.split(b'\n') {
-        let line = line.context("failed to read the frames")?;
+        let line = line.with_context(|| match &options.file {
+            None => "failed to read standard input".to_owned(),
+            Some(path) => format!("failed to read {}", path.display()),
+        })?;
         decoder.line(line.trim_ascii(), &mut out)?;
     }
     out.flush()?;

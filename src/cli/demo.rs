@@ -16,7 +16,7 @@ use clap::Args;
 use super::{
     Failure, run,
     signals::stopping_on_signals,
-    simulate::{duration, rate, venues},
+    simulate::{address, duration, rate, venues},
 };
 use crate::{
     config::{self, Plan},
@@ -34,7 +34,7 @@ pub(super) struct Options {
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = duration)]
     length: Duration,
     /// Data messages a second, over all venues.
-    #[arg(long, value_name = "N", default_value = "10000", value_parser = rate)]
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = rate, allow_negative_numbers = true)]
     rate: f64,
     /// Instruments listed at each venue.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -46,7 +46,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     rotate: Option<Duration>,
     /// Where the dashboard is: port 8080, or any free one when that is taken.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: Option<SocketAddr>,
 }
 

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
@@ -33,7 +32,12 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let Options { dir, symbol, exchange, json } = options;
-    std::fs::read_dir(dir).with_context(|| format!("failed to list {}", dir.display()))?;
+    if let Err(err) = std::fs::read_dir(dir) {
+        let dir = dir.display();
+        return Err(Failure::Usage(anyhow::anyhow!(
+            "{dir} is no dataset: failed to list it: {err}"
+        )));
+    }
     let wanted = Wanted { symbol: symbol.clone(), exchange: *exchange };
     let mut out = BufWriter::new(io::stdout().lock());
     let faults =

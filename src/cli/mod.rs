@@ -1,14 +1,17 @@
 //! The command line: one file a subcommand. Data goes to stdout, logs to stderr.
 
 mod compact;
+mod completions;
 mod decode;
 mod demo;
 mod gaps;
+mod man;
 mod recover;
 mod run;
 mod signals;
 mod simulate;
 mod symbols;
+mod top;
 mod validate;
 mod verify;
 
@@ -70,6 +73,12 @@ enum Command {
     Simulate(simulate::Options),
     /// Print the loss ledger, and how much of each day is covered.
     Gaps(gaps::Options),
+    /// Show a running collector in the terminal: venues, rates, lags, queues, drops, memory.
+    Top(top::Options),
+    /// Print what a shell needs to complete the command line.
+    Completions(completions::Options),
+    /// Print the manual page, or write those of all commands into a folder.
+    Man(man::Options),
 }
 
 /// Which venue a command is about.
@@ -133,6 +142,9 @@ impl Cli {
             Command::Verify(it) => verify::run(&it),
             Command::Recover(it) => recover::run(&it),
             Command::Gaps(it) => gaps::run(&it),
+            Command::Top(it) => top::run(&it),
+            Command::Completions(it) => completions::run(&it),
+            Command::Man(it) => man::run(&it),
         };
         let (code, err) = match done {
             Ok(()) => return ExitCode::SUCCESS,

@@ -31,7 +31,10 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let dir = &options.dir;
     // To create a dataset where there is none would hide a slip of the pen.
     if !dir.join("journal").is_dir() {
-        return Err(Failure::Usage(anyhow::anyhow!("{} is no dataset", dir.display())));
+        return Err(Failure::Usage(anyhow::anyhow!(
+            "{} is no dataset: it has no folder journal",
+            dir.display()
+        )));
     }
     let settings = Settings {
         dir: dir.clone(),

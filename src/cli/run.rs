@@ -41,7 +41,16 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 
 /// Reads a configuration; one that is not valid is wrong usage.
 pub(super) fn load(path: &std::path::Path) -> Result<Plan, Failure> {
-    config::load(path).map_err(|err| Failure::Usage(err.into()))
+    config::load(path).map_err(|err| {
+        let is_missing = matches!(&err, config::ConfigError::Read { cause, .. }
+            if cause.kind() == io::ErrorKind::NotFound);
+        let err = anyhow::Error::from(err);
+        Failure::Usage(if is_missing {
+            anyhow::anyhow!("{err}; -c names a configuration, and demo runs without one")
+        } else {
+            err
+        })
+    })
 }
 
 /// What was received, what became of it, and where it is.

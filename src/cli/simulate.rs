@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// Where to listen; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001", value_parser = address)]
     listen: SocketAddr,
     /// The exchanges to serve. All there are when left out.
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
@@ -34,7 +34,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     symbols: u32,
     /// Data messages a second, over all venues.
-    #[arg(long, value_name = "N", default_value = "10000", value_parser = rate)]
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = rate, allow_negative_numbers = true)]
     rate: f64,
     /// The part of them that are trades.
     #[arg(long, value_name = "PART", default_value = "0.1", value_parser = part)]
@@ -44,14 +44,14 @@ pub(super) struct Options {
     seed: u64,
     /// When it all began, as in 2026-11-23T12:00:00Z: simulators of the same options send the same.
     /// Now when left out.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     start: Option<SystemTime>,
     /// How often what is due is written to a busy connection.
     #[arg(long, value_name = "TIME", default_value = "5ms", value_parser = duration)]
     tick: Duration,
     /// Frames that go out with one write, and with TLS in one record. As many as are due when left
     /// out.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     frames_per_write: Option<NonZeroUsize>,
     /// Serve TLS, for the name localhost: a certificate and its PKCS #8 key, both in PEM form.
     #[arg(long, num_args = 2, value_names = ["CERT", "KEY"])]
@@ -71,6 +71,20 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
         Ok(rate) if (0.0..=1e8).contains(&rate) => Ok(rate),
         _ => Err("must be a number of messages a second, from 0 to 100000000".to_owned()),
     }
+}
+
+/// An address to listen on.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be an address such as 127.0.0.1:9001".to_owned())
+}
+
+fn time(text: &str) -> Result<SystemTime, String> {
+    humantime::parse_rfc3339_weak(text)
+        .map_err(|_| "must be a time such as 2026-11-23T12:00:00Z".to_owned())
+}
+
+fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "must be a whole number, 1 or more".to_owned())
 }
 
 fn part(text: &str) -> Result<f64, String> {

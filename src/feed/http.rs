@@ -4,7 +4,10 @@ use std::{path::Path, time::Duration};
 
 use ureq::{
     Agent, AsSendBody,
-    http::{self, Method, Request, header::RETRY_AFTER},
+    http::{
+        self, HeaderValue, Method, Request,
+        header::{AUTHORIZATION, RETRY_AFTER},
+    },
     tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem},
 };
 
@@ -16,6 +19,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 const BODY_MAX: Duration = Duration::from_mins(1);
 /// The largest list there is, Binance's with all filters, is about 20 MiB.
 const BODY_BYTES_MAX: u64 = 128 << 20;
+/// What a collector says of itself is some 100 KiB.
+const PAGE_BYTES_MAX: u64 = 16 << 20;
 /// A venue that says it does not serve us is asked again this late.
 const REFUSED_WAIT: Duration = Duration::from_mins(10);
 
@@ -113,6 +118,24 @@ impl Client {
     /// Ends all calls, those under way too, with an error.
     pub fn shutdown(&self) {
         self.agent.clone().shutdown();
+    }
+
+    /// Gets a page of a collector: its status, whatever it is, and its text. `token`, if any, is
+    /// shown as a bearer's.
+    ///
+    /// # Errors
+    /// When there is no answer, or none that is text.
+    pub fn page(&self, url: &str, token: Option<&str>) -> Result<(u16, String), HttpError> {
+        let failed = |cause| HttpError::Call { url: url.to_owned(), cause: Box::new(cause) };
+        let mut request = self.request(Method::GET, url, ()).map_err(|it| failed(it.into()))?;
+        if let Some(token) = token {
+            let value = HeaderValue::try_from(format!("Bearer {token}"));
+            let value = value.map_err(|it| failed(http::Error::from(it).into()))?;
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        let mut answer = self.agent.run(request).map_err(failed)?;
+        let body = answer.body_mut().with_config().limit(PAGE_BYTES_MAX).read_to_string();
+        Ok((answer.status().as_u16(), body.map_err(failed)?))
     }
 
     /// Gets `url` and has the answer read.

@@ -70,7 +70,7 @@ impl Dataset {
     /// # Errors
     /// As for [`open`](Self::open).
     pub fn open_on(disk: Disk, dir: &Path) -> Result<Self, StoreError> {
-        fs::create_dir_all(dir).map_err(StoreError::during("create", dir))?;
+        fs::create_dir_all(dir).map_err(StoreError::during("create the dataset's folder", dir))?;
         for folder in Table::ALL.map(Table::name).iter().chain([&JOURNAL]) {
             disk.create_dirs(dir, &dir.join(folder))?;
         }

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod book;
 mod config;
 mod corpus;
 mod decode;
+mod errors;
+mod format;
 mod gaps;
 mod garbage;
 mod handed_out;
@@ -16,7 +19,9 @@ mod operations;
 mod outage;
 mod pipeline;
 mod process;
+mod reference;
 mod shards;
+mod shell;
 mod simulator;
 mod spreads;
 mod store;

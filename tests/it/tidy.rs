@@ -167,6 +167,7 @@ fn threads_are_started_where_they_are_joined() {
             "simulator/",
             "cli/signals.rs",
             "cli/demo.rs",
+            "cli/top.rs",
         ],
         &["spawn_scoped", "thread::spawn"],
     );
