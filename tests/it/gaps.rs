@@ -196,7 +196,7 @@ fn a_ledger_that_is_not_there_is_empty_and_a_folder_that_is_not_there_is_a_mista
     let missing = dir.path().join("data");
     let process = Process::start(&["gaps", missing.to_str().unwrap()]);
     process.until_says(missing.to_str().unwrap());
-    assert_eq!(process.end().0.code(), Some(1));
+    assert_eq!(process.end().0.code(), Some(2));
 }
 
 #[test]

@@ -239,5 +239,8 @@ fn a_folder_that_cannot_be_made_is_named() {
     fs::write(&path, "a file").expect("a writable folder");
     let error = Dataset::open(&path).expect_err("a file is no folder").to_string();
     let path = path.to_str().expect("UTF-8");
-    assert!(error.starts_with(&format!("failed to create {path}: File exists")), "{error}");
+    assert!(
+        error.starts_with(&format!("failed to create the dataset's folder {path}: File exists")),
+        "{error}"
+    );
 }
