@@ -1,5 +1,6 @@
 //! Records best bid/ask quotes and trades of many crypto exchanges on one host.
 
+pub mod capture;
 pub mod channel;
 pub mod cli;
 pub mod config;

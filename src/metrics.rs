@@ -168,6 +168,8 @@ pub struct Metrics {
     pub live: LiveMetrics,
     /// What the process uses of the system.
     pub process: ProcessMetrics,
+    /// What keeps raw frames.
+    pub capture: CaptureMetrics,
     spreads: SpreadMetrics,
 }
 
@@ -270,6 +272,19 @@ pub struct FileMetrics {
     pub errors: Counter,
 }
 
+/// The metrics of captures.
+#[derive(Clone, Debug, Default)]
+pub struct CaptureMetrics {
+    /// Frames written.
+    pub frames: Counter,
+    /// Bytes written.
+    pub bytes: Counter,
+    /// Frames given up because the disk refused them.
+    pub lost: Counter,
+    /// Files removed because all had become too large.
+    pub removed: Counter,
+}
+
 /// The metrics of the journals.
 #[derive(Clone, Debug, Default)]
 pub struct JournalMetrics {
@@ -329,6 +344,7 @@ impl Metrics {
             instruments: Gauge::default(),
             live: LiveMetrics::default(),
             process: ProcessMetrics::default(),
+            capture: CaptureMetrics::default(),
             spreads: SpreadMetrics::default(),
         };
         it.register();
@@ -372,6 +388,7 @@ impl Metrics {
         to.register("last_message_age_seconds", help, self.last_message_age.clone());
         self.register_spreads();
         self.register_live();
+        self.register_capture();
         self.register_process();
     }
 
@@ -398,6 +415,16 @@ impl Metrics {
         to.register("live_dead", help, it.dead.clone());
         let help = "From the exchange's socket to the client's";
         to.register("live_latency_seconds", help, it.latency.clone());
+    }
+
+    fn register_capture(&mut self) {
+        let (to, it) = (&mut self.registry, &self.capture);
+        to.register("capture_frames", "Raw frames written to captures", it.frames.clone());
+        to.register("capture_bytes", "Bytes written to captures", it.bytes.clone());
+        let help = "Raw frames that could not be written to captures";
+        to.register("capture_lost", help, it.lost.clone());
+        let help = "Captures removed for [capture] max_size";
+        to.register("capture_removed", help, it.removed.clone());
     }
 
     fn register_process(&mut self) {

@@ -5,6 +5,7 @@ mod decode;
 mod demo;
 mod gaps;
 mod recover;
+mod replay;
 mod run;
 mod signals;
 mod simulate;
@@ -68,6 +69,8 @@ enum Command {
     Recover(recover::Options),
     /// Serve the simulated exchanges, for load and fault tests.
     Simulate(simulate::Options),
+    /// Feed captured raw frames through the same pipeline.
+    Replay(replay::Options),
     /// Print the loss ledger, and how much of each day is covered.
     Gaps(gaps::Options),
 }
@@ -132,6 +135,7 @@ impl Cli {
             Command::Compact(it) => compact::run(&it),
             Command::Verify(it) => verify::run(&it),
             Command::Recover(it) => recover::run(&it),
+            Command::Replay(it) => replay::run(&it),
             Command::Gaps(it) => gaps::run(&it),
         };
         let (code, err) = match done {

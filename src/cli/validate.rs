@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
 };
 
+use bytesize::ByteSize;
 use clap::Args;
 
 use super::{Failure, run};
@@ -85,13 +86,26 @@ fn totals(plan: &Plan, threads: usize, out: &mut impl Write) -> io::Result<()> {
         plan.writers,
         // The main thread, those for signals, journals and the ledger, at first the recovery, and
         // two that serve.
-        threads + plan.writers + 5 + 2 * usize::from(plan.live.is_some()),
+        threads
+            + plan.writers
+            + 5
+            + 2 * usize::from(plan.live.is_some())
+            + usize::from(plan.capture.is_some()),
         plan.queue_capacity,
         plan.storage.dir.display(),
         plan.storage.compression
     )?;
     if plan.shard != Shard::WHOLE {
         writeln!(out, "this host takes shard {} of the symbols", plan.shard)?;
+    }
+    match &plan.capture {
+        Some(it) => writeln!(
+            out,
+            "raw frames are kept in {}, up to {}",
+            it.dir.display(),
+            ByteSize(it.max_size).display().iec()
+        )?,
+        None => writeln!(out, "raw frames are not kept")?,
     }
     match &plan.live {
         Some(live) => writeln!(

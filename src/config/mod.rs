@@ -12,6 +12,7 @@ use std::{
 
 pub use self::written::Written;
 use crate::{
+    capture,
     exchange::Protocol,
     feed::{
         discovery::Filter,
@@ -37,6 +38,8 @@ pub struct Plan {
     pub queue_capacity: usize,
     /// How clients are served; `None` when they are not.
     pub live: Option<live::Settings>,
+    /// How raw frames are kept; `None` when they are not.
+    pub capture: Option<capture::Settings>,
     /// How quotes are compared between exchanges; `None` when they are not.
     pub spreads: Option<spreads::Settings>,
     /// The venues to collect from; at least one, each once.

@@ -15,6 +15,7 @@ mod lapses;
 mod losses;
 pub mod plan;
 mod recent;
+pub mod replay;
 pub mod roster;
 mod sequences;
 pub mod session;
@@ -44,7 +45,12 @@ use self::{
     sinks::Sinks,
 };
 use crate::{
-    exchange::Protocol, ledger::Ledger, market::Channel, metrics::VenueMetrics, stop::Stop,
+    capture::{self, Tape},
+    exchange::Protocol,
+    ledger::Ledger,
+    market::Channel,
+    metrics::VenueMetrics,
+    stop::Stop,
 };
 use native_tls::TlsConnector;
 use parking_lot::Mutex;
@@ -119,6 +125,8 @@ pub struct Shared<'a> {
     pub http: Client,
     /// Paces connects to the venue.
     pub gate: Gate,
+    /// Takes down what is received; `None` when nobody wants it.
+    pub capture: Option<capture::Inlet>,
     /// The next connection's number.
     pub conn_ids: &'a AtomicU32,
 }
@@ -156,8 +164,12 @@ impl Gate {
 pub fn run(feed: &Feed, shared: &Shared<'_>, losses: &mut Losses) {
     let mut backoff = Backoff::default();
     let filter = Filter::new(feed.protocol.quirks.repeats_trades);
-    let mut past = Past { filter, losses };
+    let tape = |it: &capture::Inlet| Tape::new(it.clone(), &feed.name, feed.protocol.venue, now());
+    let mut past = Past { filter, losses, tape: shared.capture.as_ref().map(tape) };
     while shared.gate.pass(shared.stop) {
+        if let Some(tape) = &mut past.tape {
+            tape.retain(None);
+        }
         past.losses.connecting();
         let (ended, had_data) = live(feed, shared, &mut past);
         if ended.is_stop() {

@@ -11,6 +11,7 @@ use native_tls::TlsConnector;
 
 use super::{Connected, PipelineError, Whole, joined, message};
 use crate::{
+    capture,
     config::VenuePlan,
     feed::{
         self, Assignment, Backoff, Feed, Gate, Losses, Shared, Target,
@@ -61,7 +62,7 @@ impl<'s> Collector<'s> {
         whole: &'s Whole<'s>,
         venue: &'s VenuePlan,
         clients: &'s Clients,
-        sinks: Sinks<'s>,
+        (sinks, capture): (Sinks<'s>, Option<capture::Inlet>),
         ledger: Ledger,
     ) -> Self {
         let shared = Arc::new(Shared {
@@ -73,6 +74,7 @@ impl<'s> Collector<'s> {
             http: clients.http.clone(),
             gate: Gate::new(venue.protocol.limits.connect_every),
             conn_ids: &whole.conn_ids,
+            capture,
         });
         Self { whole, venue, clients, ledger, shared }
     }

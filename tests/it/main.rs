@@ -15,6 +15,7 @@ mod live;
 mod outage;
 mod pipeline;
 mod process;
+mod replay;
 mod shards;
 mod simulator;
 mod spreads;
