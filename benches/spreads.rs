@@ -184,7 +184,7 @@ fn thread_run(quotes: &[Quote], listening: bool) -> Duration {
         let start = Instant::now();
         // As late at each batch as its last quote was received: nothing waits.
         let batches = Cell::new(0);
-        let clock = || Nanos(START + batches.replace(batches.get() + 1) * 8_192 * EVERY);
+        let clock = |_: &[Event]| Nanos(START + batches.replace(batches.get() + 1) * 8_192 * EVERY);
         run(&ends, &state, Duration::ZERO, clock);
         over.store(true, Ordering::Relaxed);
         start.elapsed()

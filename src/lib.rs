@@ -31,6 +31,7 @@
 //!
 //! `ARCHITECTURE.md` gives the reasons, and `docs/` is the book for users.
 
+pub mod capture;
 pub mod channel;
 pub mod cli;
 pub mod config;

@@ -103,6 +103,12 @@ impl<T> Sender<T> {
         }
     }
 
+    /// Takes out the oldest item, for a producer that knows that there is too much in the queue.
+    #[must_use = "a drop that nobody counts is data lost in silence"]
+    pub fn evict(&self) -> Option<T> {
+        self.back.evict.lock().try_recv().ok()
+    }
+
     /// How many items are queued at this moment.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -7,6 +7,7 @@ mod demo;
 mod gaps;
 mod man;
 mod recover;
+mod replay;
 mod run;
 mod signals;
 mod simulate;
@@ -71,6 +72,8 @@ enum Command {
     Recover(recover::Options),
     /// Serve the simulated exchanges, for load and fault tests.
     Simulate(simulate::Options),
+    /// Feed captured raw frames through the same pipeline.
+    Replay(replay::Options),
     /// Print the loss ledger, and how much of each day is covered.
     Gaps(gaps::Options),
     /// Show a running collector in the terminal: venues, rates, lags, queues, drops, memory.
@@ -141,6 +144,7 @@ impl Cli {
             Command::Compact(it) => compact::run(&it),
             Command::Verify(it) => verify::run(&it),
             Command::Recover(it) => recover::run(&it),
+            Command::Replay(it) => replay::run(&it),
             Command::Gaps(it) => gaps::run(&it),
             Command::Top(it) => top::run(&it),
             Command::Completions(it) => completions::run(&it),

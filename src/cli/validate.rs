@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
 };
 
+use bytesize::ByteSize;
 use clap::Args;
 
 use super::{Failure, run};
@@ -83,12 +84,13 @@ fn totals(plan: &Plan, threads: usize, out: &mut impl Write) -> io::Result<()> {
         out,
         "\n{} writer threads, up to {} threads in all; queues of {} events; files in {}, {}",
         plan.writers,
-        // The main thread, those for signals, journals and the ledger, at first the recovery, the one
-        // for spreads, and two that serve.
+        // The main thread, those for signals, journals and the ledger, at first the recovery, those for
+        // spreads and captures, and two that serve.
         threads
             + plan.writers
             + 5
             + usize::from(plan.spreads.is_some())
+            + usize::from(plan.capture.is_some())
             + 2 * usize::from(plan.live.is_some()),
         plan.queue_capacity,
         plan.storage.dir.display(),
@@ -96,6 +98,15 @@ fn totals(plan: &Plan, threads: usize, out: &mut impl Write) -> io::Result<()> {
     )?;
     if plan.shard != Shard::WHOLE {
         writeln!(out, "this host takes shard {} of the symbols", plan.shard)?;
+    }
+    match &plan.capture {
+        Some(it) => writeln!(
+            out,
+            "raw frames are kept in {}, up to {}",
+            it.dir.display(),
+            ByteSize(it.max_size).display().iec()
+        )?,
+        None => writeln!(out, "raw frames are not kept")?,
     }
     match &plan.live {
         Some(live) => writeln!(

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use super::{Plan, VenuePlan};
 use crate::{
+    capture,
     feed::{discovery::Filter, session},
     live, spreads, store,
 };
@@ -27,7 +28,7 @@ pub struct Change {
 pub fn changes(old: &Plan, new: &Plan) -> Vec<Change> {
     let mut found = Found(Vec::new());
     // Without `..`, so that what is added to a plan is added here.
-    let Plan { storage, writers, shard, queue_capacity, live, spreads, venues } = old;
+    let Plan { storage, writers, shard, queue_capacity, live, capture, spreads, venues } = old;
     found.storage(storage, &new.storage);
     found.refused("storage.threads", writers, &new.writers);
     found.refused("storage.shard", shard, &new.shard);
@@ -35,6 +36,13 @@ pub fn changes(old: &Plan, new: &Plan) -> Vec<Change> {
     match (live, &new.live) {
         (Some(old), Some(new)) => found.live(old, new),
         (old, new) => found.refused("live.enabled", &old.is_some(), &new.is_some()),
+    }
+    match (capture, &new.capture) {
+        (Some(old), Some(new)) => found.capture(old, new),
+        (old, new) => {
+            let dir = |it: &Option<capture::Settings>| it.as_ref().map(|it| it.dir.clone());
+            found.refused("capture.dir", &dir(old), &dir(new));
+        }
     }
     match (spreads, &new.spreads) {
         (Some(old), Some(new)) => found.spreads(old, new),
@@ -71,6 +79,16 @@ impl Found {
         self.refused("storage.rotate_size", rotate_size, &new.rotate_size);
         self.refused("storage.compression", compression, &new.compression);
         self.refused("storage.keep_days", keep_days, &new.keep_days);
+    }
+
+    fn capture(&mut self, old: &capture::Settings, new: &capture::Settings) {
+        let capture::Settings { dir, rotate, rotate_size, max_size, queue_size, level } = old;
+        self.refused("capture.dir", dir, &new.dir);
+        self.refused("capture.rotate", rotate, &new.rotate);
+        self.refused("capture.rotate_size", rotate_size, &new.rotate_size);
+        self.refused("capture.max_size", max_size, &new.max_size);
+        self.refused("capture.queue_size", queue_size, &new.queue_size);
+        self.refused("capture.level", level, &new.level);
     }
 
     fn live(&mut self, old: &live::Settings, new: &live::Settings) {

@@ -16,6 +16,7 @@ pub use self::{
     written::Written,
 };
 use crate::{
+    capture,
     exchange::Protocol,
     feed::{
         discovery::Filter,
@@ -41,6 +42,8 @@ pub struct Plan {
     pub queue_capacity: usize,
     /// How clients are served; `None` when they are not.
     pub live: Option<live::Settings>,
+    /// How raw frames are kept; `None` when they are not.
+    pub capture: Option<capture::Settings>,
     /// How quotes are compared between exchanges; `None` when they are not.
     pub spreads: Option<spreads::Settings>,
     /// The venues to collect from; at least one, each once.

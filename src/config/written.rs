@@ -14,6 +14,7 @@ pub struct Written {
     pub(super) storage: Storage,
     pub(super) queues: Queues,
     pub(super) live: Live,
+    pub(super) capture: Capture,
     pub(super) spreads: Spreads,
     pub(super) defaults: Defaults,
     pub(super) exchange: Vec<Exchange>,
@@ -89,6 +90,30 @@ impl Default for Live {
             token: None,
             insecure: false,
             origins: Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Capture {
+    pub(super) dir: Option<PathBuf>,
+    pub(super) rotate: Period,
+    pub(super) rotate_size: Size,
+    pub(super) max_size: Size,
+    pub(super) queue_size: Size,
+    pub(super) level: Count,
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            rotate: Period(Duration::from_mins(15)),
+            rotate_size: Size(256 << 20),
+            max_size: Size(10 << 30),
+            queue_size: Size(64 << 20),
+            level: Count(1),
         }
     }
 }

@@ -10,11 +10,15 @@ use tungstenite::Message;
 use super::{
     Feed, Shared,
     disconnect::Disconnect,
+    filter::Filter,
     handover::Past,
+    losses::Losses,
+    roster::Known,
     session::{Outgoing, Session},
     socket::{self, Socket},
 };
 use crate::{
+    capture::{Carries, Mark},
     market::{ConnId, Event, Nanos},
     metrics::{SubscriptionState, Tally as Times, health::Report},
 };
@@ -33,6 +37,8 @@ pub(super) struct Connection<'a> {
     pub(super) session: Session,
     /// Of the assignment that the session has.
     version: u64,
+    /// What the tape is to be told, at the start.
+    carries: Vec<Known>,
     opened: Instant,
     lifetime: Option<Duration>,
     /// The longest that a step may wait for the peer.
@@ -49,12 +55,12 @@ pub(super) struct Connection<'a> {
 
 /// What has been counted and not been handed over yet.
 #[derive(Default)]
-struct Tally {
+pub(super) struct Tally {
     messages: u64,
     bytes: u64,
-    quotes: u64,
-    trades: u64,
-    repeated: u64,
+    pub(super) quotes: u64,
+    pub(super) trades: u64,
+    pub(super) repeated: u64,
     decode_errors: u64,
     unknown_frames: u64,
     /// How long events were under way.
@@ -83,6 +89,7 @@ impl<'a> Connection<'a> {
             socket,
             session,
             version,
+            carries: instruments,
             opened: now,
             // Not all at once, or the venue would see them all come at once.
             lifetime: feed.lifetime.map(|it| it.mul_f64(1.0 - fastrand::f64() / 10.0)),
@@ -112,7 +119,11 @@ impl<'a> Connection<'a> {
         }
         if quiet || TICK < now - self.ticked {
             self.ticked = now;
-            past.filter.tick(now);
+            if past.filter.tick(now)
+                && let Some(tape) = &mut past.tape
+            {
+                tape.mark(Mark::Calm, self.conn, socket::now());
+            }
             self.tick(now, past)?;
         }
         Ok(())
@@ -121,7 +132,17 @@ impl<'a> Connection<'a> {
     /// Does what is due at the beginning: the first request goes out.
     pub(super) fn start(&mut self, past: &mut Past<'_>) -> Result<(), Disconnect> {
         past.losses.opened(&self.feed.assignment.instruments(), socket::now());
+        let instruments = std::mem::take(&mut self.carries);
+        self.take_down(instruments, past);
         self.tick(self.ticked, past)
+    }
+
+    /// Has the tape know what the frames to come are about.
+    fn take_down(&self, instruments: Vec<Known>, past: &mut Past<'_>) {
+        if let Some(tape) = &mut past.tape {
+            let (conn, since, channels) = (self.conn, socket::now(), self.feed.channels.clone());
+            tape.carry(Carries { conn, since, channels, instruments });
+        }
     }
 
     /// Makes steps wait for no longer than `patience`.
@@ -154,6 +175,13 @@ impl<'a> Connection<'a> {
     ) -> Result<(), Disconnect> {
         self.tally.messages += 1;
         let ts_recv = self.socket.ts_recv();
+        if let Some(tape) = &mut past.tape {
+            match message {
+                Message::Text(text) => tape.text(self.conn, ts_recv, text),
+                Message::Binary(frame) => tape.binary(self.conn, ts_recv, frame),
+                _ => {}
+            }
+        }
         match message {
             Message::Text(text) => self.session.on_text(text, ts_recv, now),
             Message::Binary(frame) => self.session.on_binary(frame, ts_recv, now),
@@ -164,31 +192,9 @@ impl<'a> Connection<'a> {
             }
             Message::Frame(_) => {}
         }
-        let events = self.session.events();
-        if !events.is_empty() {
-            past.losses.data(self.conn, ts_recv);
-        }
-        self.tally.repeated += past.filter.drop_repeated(events);
-        for event in &*events {
-            let ts_event = match event {
-                Event::Quote(it) => {
-                    self.tally.quotes += 1;
-                    it.ts_event
-                }
-                Event::Trade(it) => {
-                    self.tally.trades += 1;
-                    past.losses.trade(it);
-                    it.ts_event
-                }
-            };
-            if let Some(ts_event) = ts_event {
-                let lag = ts_recv.0.saturating_sub(ts_event.0);
-                self.tally.lag.observe(lag);
-                self.tally.fastest = Some(self.tally.fastest.map_or(lag, |it| it.min(lag)));
-            }
-            self.tally.heard = ts_recv;
-        }
-        self.shared.sinks.send(events, &mut self.scratch);
+        let Self { session, conn, tally, shared, scratch, .. } = self;
+        account(session, *conn, (&mut past.filter, past.losses), tally);
+        shared.sinks.send(session.events(), scratch);
         self.send()
     }
 
@@ -204,6 +210,9 @@ impl<'a> Connection<'a> {
 
     fn tick(&mut self, now: Instant, past: &mut Past<'_>) -> Result<(), Disconnect> {
         self.count();
+        if let Some(tape) = &mut past.tape {
+            tape.flush();
+        }
         if self.next_states_at <= now {
             self.next_states_at = now + COUNT_STATES_EVERY;
             self.report(socket::now());
@@ -218,6 +227,7 @@ impl<'a> Connection<'a> {
             self.session.set_patience(patience, now);
             self.session.assign(&instruments, &self.feed.channels);
             past.losses.carry(&instruments, socket::now());
+            self.take_down(instruments, past);
         }
         let time = socket::now();
         past.losses.tick(time);
@@ -296,6 +306,40 @@ impl Drop for Connection<'_> {
         self.report_states([0; SubscriptionState::ALL.len()]);
         self.shared.metrics.health.ended(self.conn);
         self.shared.metrics.connections.dec();
+    }
+}
+
+/// Accounts for what `session` has decoded, and takes out what has been passed on before.
+pub(super) fn account(
+    session: &mut Session,
+    conn: ConnId,
+    (filter, losses): (&mut Filter, &mut Losses),
+    tally: &mut Tally,
+) {
+    let ts_recv = session.ts_recv();
+    let events = session.events();
+    if !events.is_empty() {
+        losses.data(conn, ts_recv);
+    }
+    tally.repeated += filter.drop_repeated(events);
+    for event in &*events {
+        let ts_event = match event {
+            Event::Quote(it) => {
+                tally.quotes += 1;
+                it.ts_event
+            }
+            Event::Trade(it) => {
+                tally.trades += 1;
+                losses.trade(it);
+                it.ts_event
+            }
+        };
+        if let Some(ts_event) = ts_event {
+            let lag = ts_recv.0.saturating_sub(ts_event.0);
+            tally.lag.observe(lag);
+            tally.fastest = Some(tally.fastest.map_or(lag, |it| it.min(lag)));
+        }
+        tally.heard = ts_recv;
     }
 }
 

@@ -52,14 +52,21 @@ impl Filter {
         self.floors = Floors::default();
     }
 
-    /// Lets time pass.
-    pub(super) fn tick(&mut self, now: Instant) {
-        if matches!(self.watch, Watch::Until(it) if it <= now) {
-            self.watch = Watch::Off;
-            self.recent.forget(Channel::Quotes);
-            if !self.repeats {
-                self.recent.forget(Channel::Trades);
-            }
+    /// Lets time pass; says whether what the other connection brought is over and forgotten.
+    pub(super) fn tick(&mut self, now: Instant) -> bool {
+        let over = matches!(self.watch, Watch::Until(it) if it <= now);
+        if over {
+            self.calm();
+        }
+        over
+    }
+
+    /// Forgets what the other connection brought.
+    pub(super) fn calm(&mut self) {
+        self.watch = Watch::Off;
+        self.recent.forget(Channel::Quotes);
+        if !self.repeats {
+            self.recent.forget(Channel::Trades);
         }
     }
 

@@ -10,7 +10,10 @@ use super::{
     Backoff, Feed, Losses, Shared, budget::Budget, connection::Connection, disconnect::Disconnect,
     filter::Filter, socket,
 };
-use crate::metrics::ReconnectReason;
+use crate::{
+    capture::{Mark, Tape},
+    metrics::ReconnectReason,
+};
 
 /// Both deliver for at least this long after the next one has been answered for all it asked.
 const OVERLAP_MIN: Duration = Duration::from_secs(1);
@@ -25,6 +28,19 @@ pub(super) struct Past<'a> {
     pub(super) losses: &'a mut Losses,
     /// For lines about topics.
     pub(super) topics: Budget,
+    /// What is received is taken down there, if anywhere.
+    pub(super) tape: Option<Tape>,
+}
+
+impl Past<'_> {
+    fn mark(&mut self, mark: Mark, of: &Connection<'_>) {
+        if let Some(tape) = &mut self.tape {
+            if mark == Mark::Over {
+                tape.retain(Some(of.conn));
+            }
+            tape.mark(mark, of.conn, socket::now());
+        }
+    }
 }
 
 /// When a failed replacement may be tried again.
@@ -53,9 +69,11 @@ pub(super) fn replace<'a>(
         None => ("it is near the end of its lifetime".to_owned(), ReconnectReason::Lifetime),
     };
     log::info!("{}: {why}: opening another connection", feed.name);
+    past.mark(Mark::Overlap, &old);
     past.filter.begin(old.session.latest());
     let next = overlap(&mut old, feed, shared, past);
     past.filter.end(Instant::now());
+    past.mark(Mark::Over, next.as_ref().unwrap_or(&old));
     match next {
         Ok(mut next) => {
             shared.metrics.reconnected(reason);

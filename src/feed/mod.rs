@@ -16,6 +16,7 @@ mod lapses;
 mod losses;
 pub mod plan;
 mod recent;
+pub mod replay;
 pub mod roster;
 mod sequences;
 pub mod session;
@@ -46,7 +47,12 @@ use self::{
     sinks::Sinks,
 };
 use crate::{
-    exchange::Protocol, ledger::Ledger, market::Channel, metrics::VenueMetrics, stop::Stop,
+    capture::{self, Tape},
+    exchange::Protocol,
+    ledger::Ledger,
+    market::Channel,
+    metrics::VenueMetrics,
+    stop::Stop,
 };
 use native_tls::TlsConnector;
 use parking_lot::Mutex;
@@ -134,6 +140,8 @@ pub struct Shared<'a> {
     pub http: Client,
     /// Paces connects to the venue.
     pub gate: Gate,
+    /// Takes down what is received; `None` when nobody wants it.
+    pub capture: Option<capture::Inlet>,
     /// The next connection's number.
     pub conn_ids: &'a AtomicU32,
 }
@@ -171,9 +179,14 @@ impl Gate {
 pub fn run(feed: &Feed, shared: &Shared<'_>, losses: &mut Losses) {
     let mut backoff = Backoff::default();
     let filter = Filter::new(feed.protocol.quirks.repeats_trades);
-    let mut past = Past { filter, losses, topics: Budget::new(TOPIC_LINES_MAX) };
+    let tape = |it: &capture::Inlet| Tape::new(it.clone(), &feed.name, feed.protocol.venue, now());
+    let tape = shared.capture.as_ref().map(tape);
+    let mut past = Past { filter, losses, topics: Budget::new(TOPIC_LINES_MAX), tape };
     let mut attempts = Budget::new(ATTEMPT_LINES_MAX);
     while shared.gate.pass(shared.stop) {
+        if let Some(tape) = &mut past.tape {
+            tape.retain(None);
+        }
         past.losses.connecting();
         let (ended, had_data) = live(feed, shared, &mut past);
         if ended.is_stop() {

@@ -180,6 +180,12 @@ impl Session {
         &mut self.inbox.events
     }
 
+    /// When the frame at hand was received.
+    #[must_use]
+    pub fn ts_recv(&self) -> Nanos {
+        self.inbox.ts_recv
+    }
+
     /// What is to be sent next.
     pub fn outgoing(&mut self) -> Option<Outgoing> {
         self.out.pop_front()

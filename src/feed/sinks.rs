@@ -66,6 +66,16 @@ impl<'a> Sinks<'a> {
     }
 }
 
+impl Sinks<'_> {
+    /// Whether a consumer has more than `events` of them before it.
+    #[must_use]
+    pub fn have_more_than(&self, events: usize) -> bool {
+        let open = |it: &&Tap| it.open.load(Ordering::Relaxed);
+        let taps = self.taps.iter().filter(open).map(|it| &it.lane);
+        self.writers.iter().chain(taps).any(|it| events < it.queue.len())
+    }
+}
+
 impl Lane {
     fn send(&self, event: Event, scratch: &mut Vec<Event>, lost: impl Fn(&Event)) {
         match self.queue.send(event, scratch) {

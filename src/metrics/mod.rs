@@ -3,6 +3,7 @@
 //! Labels are exchange, market, channel, queue, reason and state, never a symbol. The hot path counts
 //! in plain integers and adds them here once a batch; look a handle up once and keep it.
 
+mod capture;
 mod clock;
 mod files;
 mod gaps;
@@ -21,6 +22,7 @@ use std::sync::atomic::AtomicU64;
 use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
 
 pub use self::{
+    capture::CaptureMetrics,
     clock::ClockOffset,
     files::{FileMetrics, JournalMetrics},
     gaps::GapMetrics,
@@ -53,6 +55,8 @@ pub struct Metrics {
     pub live: LiveMetrics,
     /// What the process uses of the system.
     pub process: ProcessMetrics,
+    /// What keeps raw frames.
+    pub capture: CaptureMetrics,
 }
 
 impl Default for Metrics {
@@ -75,6 +79,7 @@ impl Metrics {
             instruments: Gauge::default(),
             live: LiveMetrics::default(),
             process: ProcessMetrics::default(),
+            capture: CaptureMetrics::default(),
         };
         it.register();
         it
@@ -91,6 +96,7 @@ impl Metrics {
         self.spreads.register(to);
         self.live.register(to);
         self.process.register(to);
+        self.capture.register(to);
     }
 
     /// The handles of one venue. Look them up once a connection, not once a message.

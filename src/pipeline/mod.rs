@@ -12,6 +12,7 @@ mod notify;
 mod orders;
 mod pulse;
 mod reload;
+mod replay;
 mod spreads;
 mod venue;
 
@@ -26,7 +27,6 @@ use std::{
 
 use parking_lot::Mutex;
 
-pub use self::reload::Reload;
 use self::{
     drops::DropEpisodes,
     episode::Episode,
@@ -35,7 +35,12 @@ use self::{
     reload::Applied,
     venue::{Clients, Collector},
 };
+pub use self::{
+    reload::Reload,
+    replay::{Pace, Replayed, replay},
+};
 use crate::{
+    capture::{self, CaptureError, Recorder},
     channel::{Received, Receiver, newest},
     config::Plan,
     feed::{
@@ -77,6 +82,9 @@ pub enum PipelineError {
     /// A root certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// Raw frames cannot be kept.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
     /// Clients cannot be served.
     #[error(transparent)]
     Live(#[from] LiveError),
@@ -152,7 +160,7 @@ pub fn run_at(
 ) -> Result<Summary, PipelineError> {
     let write =
         |events: &_, writer: Writer<'_>, queue: &_| store::run(events, writer, queue, feed::now);
-    run_all(door, plan, (metrics, stop, reload), write)
+    run_all(door, plan, (metrics, stop, reload), &Source::Venues, write)
 }
 
 /// [`run`] with another body for the writer threads, for tests of what happens when one fails.
@@ -165,13 +173,22 @@ pub fn run_with(
     stop: &Stop,
     write: impl Fn(&Receiver<Event>, Writer<'_>, &QueueMetrics) -> store::Totals + Sync,
 ) -> Result<Summary, PipelineError> {
-    run_all(door(plan)?, plan, (metrics, stop, &Reload::default()), write)
+    run_all(door(plan)?, plan, (metrics, stop, &Reload::default()), &Source::Venues, write)
+}
+
+/// Where frames come from.
+enum Source<'a> {
+    /// From exchanges.
+    Venues,
+    /// From files.
+    Capture(replay::Player<'a>),
 }
 
 fn run_all(
     door: Option<Door>,
     plan: &Plan,
     (metrics, stop, reload): (&Metrics, &Stop, &Reload),
+    source: &Source<'_>,
     write: impl Fn(&Receiver<Event>, Writer<'_>, &QueueMetrics) -> store::Totals + Sync,
 ) -> Result<Summary, PipelineError> {
     let started = Instant::now();
@@ -181,6 +198,8 @@ fn run_all(
         log::warn!("{error}");
     }
     let clients = plan.venues.iter().map(Clients::new).collect::<Result<Vec<_>, _>>()?;
+    let new = |it| Recorder::new(it, &metrics.capture, feed::now());
+    let capture = plan.capture.as_ref().map(new).transpose()?;
     let registry = Registry::default();
     let conn_ids = AtomicU32::new(0);
     let failure = Failure { first: Mutex::default(), stop };
@@ -223,18 +242,31 @@ fn run_all(
             writers.extend(whole.spawn(scope, format!("writer-{n}"), body));
         }
         let (mut taps, crosses) = live::start(scope, &whole, plan, door, engine.as_ref());
-        let compare = |it| spreads::start(scope, &whole, plan, it, records.clone(), crosses);
+        let compare = |it| {
+            let ends = (records.clone(), crosses);
+            spreads::start(scope, &whole, plan, it, ends, matches!(source, Source::Capture(_)))
+        };
         taps.extend(engine.as_ref().map(compare));
         let sinks = Sinks::new(lanes, taps, &drops);
+        let (inlet, capture) = record(scope, &whole, plan, capture);
+        let player = match source {
+            Source::Venues => None,
+            Source::Capture(player) => {
+                let (whole, sinks, ledger) = (&whole, sinks.clone(), ledger.clone());
+                let body = move || player.play(whole, sinks, ledger);
+                whole.spawn(scope, "replay".to_owned(), body)
+            }
+        };
         let mut venues = Vec::new();
         for ((venue, clients), orders) in plan.venues.iter().zip(&clients).zip(&orders) {
             let (whole, sinks, ledger) = (&whole, sinks.clone(), ledger.clone());
-            let collector = Collector::new(whole, venue, clients, orders, sinks, ledger);
+            let shared = (sinks, inlet.clone());
+            let collector = Collector::new(whole, venue, clients, orders, shared, ledger);
             let body = move || collector.run(scope);
             venues.extend(whole.spawn(scope, format!("venue-{}", venue.protocol.venue), body));
         }
         // From here on the connections own the only senders.
-        drop((sinks, records));
+        drop((sinks, records, inlet));
         let mut episodes = DropEpisodes::new(&drops, &ledger);
         let applied =
             Applied { plan: plan.clone(), orders: &orders, engine: engine.as_ref(), from: reload };
@@ -243,6 +275,8 @@ fn run_all(
             it.http.shutdown();
         }
         let venues: Vec<_> = venues.into_iter().filter_map(joined).collect();
+        player.and_then(joined);
+        capture.and_then(joined);
         // In this order: writers declare what they lose, and all leave journals to the sealer.
         let writers: Vec<_> = writers.into_iter().filter_map(joined).collect();
         for (events, counter) in queues.iter().zip(&counters) {
@@ -266,6 +300,21 @@ fn run_all(
             written,
         }),
     }
+}
+
+/// Starts what keeps raw frames, if they are to be kept; it ends after the last clone of the inlet.
+fn record<'s>(
+    scope: &'s Scope<'s, '_>,
+    whole: &'s Whole<'s>,
+    plan: &Plan,
+    recorder: Option<Recorder>,
+) -> (Option<capture::Inlet>, Option<ScopedJoinHandle<'s, Option<()>>>) {
+    let Some((recorder, settings)) = recorder.zip(plan.capture.as_ref()) else {
+        return (None, None);
+    };
+    let (inlet, outlet) = capture::inlet(settings, &whole.metrics.queue("capture"));
+    let body = move || capture::run(&outlet, recorder, feed::now);
+    (Some(inlet), whole.spawn(scope, "capture".to_owned(), body))
 }
 
 /// Recovers what runs that have died left, until that has been done.
@@ -359,7 +408,8 @@ impl Whole<'_> {
         let spreads = applied.engine.map(|_| "spreads".to_owned());
         let vital = writers.clone().chain(spreads).chain(["ledger".to_owned()]);
         let mut pulse = Pulse::new(vital.map(|it| self.metrics.queue(&it)));
-        let names = writers.chain(["spreads", "ledger", "live", "live-spreads"].map(str::to_owned));
+        let names = writers
+            .chain(["spreads", "ledger", "live", "live-spreads", "capture"].map(str::to_owned));
         let mut queues: Vec<_> = names
             .map(|it| Watched {
                 metrics: self.metrics.queue(&it),

@@ -3,6 +3,7 @@
 use std::{
     sync::{Arc, atomic::AtomicBool},
     thread::Scope,
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -15,13 +16,27 @@ use crate::{
         self,
         sinks::{Lane, Tap},
     },
-    market::{Channel, Record},
+    market::{Channel, Event, Nanos, Record},
     spreads::{self, Ends, Outlet, Spreads},
 };
 
 /// The engine as the configuration wants it; `None` when it wants none.
 pub(super) fn engine(plan: &Plan) -> Option<Mutex<Spreads>> {
     plan.spreads.as_ref().map(|it| Mutex::new(Spreads::new(it)))
+}
+
+/// Two connections of a feed may be this far apart where they overlap; quotes that wait in a replay
+/// cost nobody anything.
+const REPLAY_REORDER: Duration = Duration::from_secs(1);
+
+/// The clock of a replay: it is as late as the latest event, so that nothing depends on how fast one
+/// goes.
+fn latest() -> impl FnMut(&[Event]) -> Nanos {
+    let mut latest = Nanos(0);
+    move |events| {
+        latest = events.iter().map(Event::ts_recv).fold(latest, Nanos::max);
+        latest
+    }
 }
 
 /// Starts the thread of `engine`; it ends after the last clone of what is returned. Every cross
@@ -31,8 +46,8 @@ pub(super) fn start<'s>(
     whole: &'s Whole<'s>,
     plan: &'s Plan,
     engine: &'s Mutex<Spreads>,
-    records: Sender<Record>,
-    crosses: Option<spreads::Tap>,
+    (records, crosses): (Sender<Record>, Option<spreads::Tap>),
+    replaying: bool,
 ) -> Tap {
     let (queue, events) = newest(plan.queue_capacity);
     let metrics = whole.metrics.queue("spreads").holding(plan.queue_capacity);
@@ -48,7 +63,11 @@ pub(super) fn start<'s>(
             crosses: crosses.as_ref(),
             metrics: whole.metrics.spreads(),
         };
-        spreads::run(&ends, engine, reorder, feed::now);
+        if replaying {
+            spreads::run(&ends, engine, reorder.max(REPLAY_REORDER), latest());
+        } else {
+            spreads::run(&ends, engine, reorder, |_| feed::now());
+        }
     });
     Tap {
         lane: Lane { queue, metrics },

@@ -14,6 +14,7 @@ use super::{
     orders::{Order, Orders},
 };
 use crate::{
+    capture,
     config::VenuePlan,
     feed::{
         self, Assignment, Backoff, Feed, Gate, Losses, Shared, Target,
@@ -66,7 +67,7 @@ impl<'s> Collector<'s> {
         venue: &'s VenuePlan,
         clients: &'s Clients,
         orders: &'s Orders,
-        sinks: Sinks<'s>,
+        (sinks, capture): (Sinks<'s>, Option<capture::Inlet>),
         ledger: Ledger,
     ) -> Self {
         let shared = Arc::new(Shared {
@@ -78,6 +79,7 @@ impl<'s> Collector<'s> {
             http: clients.http.clone(),
             gate: Gate::new(venue.protocol.limits.connect_every),
             conn_ids: &whole.conn_ids,
+            capture,
         });
         Self { whole, venue, clients, orders, ledger, shared }
     }

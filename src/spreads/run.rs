@@ -78,14 +78,20 @@ pub struct Ends<'a> {
 /// Makes spreads of all quotes until the queue's senders are gone, then ends all episodes.
 ///
 /// `reorder` is for how long quotes wait for earlier ones of other connections; `clock` tells the
-/// time. The lock is taken once for a batch of quotes.
-pub fn run(ends: &Ends<'_>, state: &Mutex<Spreads>, reorder: Duration, clock: impl Fn() -> Nanos) {
+/// time, to which the events that have just come may have something to say. The lock is taken once
+/// for a batch of quotes.
+pub fn run(
+    ends: &Ends<'_>,
+    state: &Mutex<Spreads>,
+    reorder: Duration,
+    mut clock: impl FnMut(&[Event]) -> Nanos,
+) {
     let reorder = i64::try_from(reorder.as_nanos()).unwrap_or(i64::MAX);
     let mut thread = Thread::new(ends, state);
     let mut batch = Vec::with_capacity(DRAIN_MAX);
-    let mut ticked = clock();
+    let mut ticked = clock(&[]);
     while ends.events.drain(&mut batch, DRAIN_MAX) != Received::Closed {
-        let now = clock();
+        let now = clock(&batch);
         let drained = batch.len();
         ends.queue.look(drained + ends.events.len(), batch.first().map(Event::ts_recv), now);
         thread.sort_in(&mut batch);
@@ -100,7 +106,7 @@ pub fn run(ends: &Ends<'_>, state: &Mutex<Spreads>, reorder: Duration, clock: im
             thread::park_timeout(PAUSE);
         }
     }
-    ends.queue.look(0, None, clock());
+    ends.queue.look(0, None, clock(&[]));
     thread.take_in(Nanos(i64::MAX));
     thread.finish();
 }

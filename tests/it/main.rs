@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod book;
+mod chaos;
 mod config;
 mod corpus;
 mod decode;
@@ -20,6 +21,7 @@ mod outage;
 mod pipeline;
 mod process;
 mod reference;
+mod replay;
 mod shards;
 mod shell;
 mod simulator;

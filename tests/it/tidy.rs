@@ -9,13 +9,14 @@ use std::{
 use spread_aggregator::market::Exchange;
 
 /// Each module may import those of lower rank, and itself.
-const RANKS: [(&str, u32); 17] = [
+const RANKS: [(&str, u32); 18] = [
     ("market", 0),
     ("channel", 1),
     ("exchange", 1),
     ("metrics", 1),
     ("registry", 1),
     ("stop", 1),
+    ("capture", 2),
     ("json", 2),
     ("ledger", 2),
     ("feed", 3),

@@ -45,7 +45,7 @@ fn run_on(events: &[Quote], listening: bool) -> (Vec<Episode>, Vec<Cross>, Strin
     thread::scope(|scope| {
         // Quotes of another connection may have to go first, for as long as a second.
         let running = scope.spawn(|| {
-            run(&ends, &state, Duration::from_secs(1), || Nanos(clock.load(Ordering::Relaxed)));
+            run(&ends, &state, Duration::from_secs(1), |_| Nanos(clock.load(Ordering::Relaxed)));
         });
         for event in events {
             let sent = events_in.send(Event::Quote(*event), &mut Vec::new());
@@ -150,7 +150,7 @@ fn all_that_is_open_at_the_end_is_recorded_though_the_ledger_has_less_room() {
     let state = Mutex::new(Spreads::new(&settings()));
     let mut seen = Vec::new();
     thread::scope(|scope| {
-        let running = scope.spawn(|| run(&ends, &state, Duration::ZERO, || time(1)));
+        let running = scope.spawn(|| run(&ends, &state, Duration::ZERO, |_| time(1)));
         while !running.is_finished() {
             let _ = recorded.drain(&mut seen, usize::MAX);
             thread::park_timeout(Duration::from_micros(100));
