@@ -61,6 +61,11 @@ ops:
 bench:
     cargo bench
 
+# the highest rate that two cores take without a loss, and what it costs: simulate and run, side by side
+load *args:
+    cargo build --release
+    benches/load/load.py target/release/spread-aggregator {{args}}
+
 # the pipeline against simulated exchanges
 run *args:
     cargo run --release -- demo {{args}}

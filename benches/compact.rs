@@ -68,7 +68,7 @@ fn copy(dir: &Path) -> TempDir {
 }
 
 fn compact(dir: &Path, memory: u64, compression: Compression) -> Compacted {
-    let options = Options { memory, target_size: 1 << 30, compression };
+    let options = Options { memory, target_size: 1 << 30, compression, grace: Duration::ZERO };
     let mut done = Vec::new();
     compact::compact(dir, Days::One(DAY), &options, &Disk::default(), |it| {
         done.push(it.expect("it can be done"));

@@ -5,6 +5,7 @@ use std::{
     mem,
     ops::RangeInclusive,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{anyhow, bail};
@@ -19,6 +20,9 @@ use crate::{
         compact::{self, Compacted, Days, MEMORY_MAX, MEMORY_MIN, TARGET_SIZE_MAX},
     },
 };
+
+/// Readers list a folder in much less.
+const GRACE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -55,6 +59,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         memory: options.memory.as_u64(),
         target_size: options.target_size.as_u64(),
         compression: options.compression,
+        grace: GRACE,
     };
     let (mut folders, mut failed, mut printed) = (0, 0, Ok(()));
     compact::compact(&options.dir, days, &how, &Disk::default(), |result| match result {

@@ -140,7 +140,7 @@ fn compact_files(
     let written = read_back(partition, &outputs, rows, &work.new_dir())?;
     let before = (inputs.len(), bytes);
     let after = (outputs.len(), written);
-    work.replace(partition, inputs.into_iter().collect(), outputs)?;
+    work.replace(partition, inputs.into_iter().collect(), outputs, options.grace)?;
     let folder = partition.folder().display().to_string();
     Ok(Compacted { folder, rows, before, after })
 }

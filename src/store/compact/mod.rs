@@ -13,7 +13,7 @@ mod sort;
 mod sorter;
 mod work;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 pub use self::folder::Compacted;
 use self::{folder::compact_folder, work::Work};
@@ -40,6 +40,9 @@ pub struct Options {
     pub target_size: u64,
     /// How pages are compressed.
     pub compression: Compression,
+    /// How long the files that were replaced stay. A reader that has opened the old folder, and lists
+    /// it only after they are gone, would see nothing, and take it for an answer.
+    pub grace: Duration,
 }
 
 /// Which days to compact.

@@ -24,6 +24,8 @@ use std::{
     io,
     os::unix::fs::{MetadataExt as _, chown},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use super::output::Finished;
@@ -121,6 +123,7 @@ impl<'a> Work<'a> {
         partition: Partition,
         inputs: BTreeSet<String>,
         outputs: Vec<Finished>,
+        grace: Duration,
     ) -> Result<(), StoreError> {
         let record = Record { partition, inputs, outputs };
         let folder = self.root.join(partition.folder());
@@ -129,6 +132,7 @@ impl<'a> Work<'a> {
         self.disk.sync_dir(&self.new_dir())?;
         self.write(&record)?;
         self.disk.exchange(&folder, &self.new_dir())?;
+        thread::sleep(grace);
         self.complete(&record)
     }
 
