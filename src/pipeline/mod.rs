@@ -206,13 +206,7 @@ fn run_all(
     let whole = Whole { metrics, stop, since: feed::now(), registry, conn_ids, failure };
     metrics.process.start_time.set(seconds(whole.since));
     let drops = Drops::new(&whole.registry);
-    let (lanes, queues): (Vec<_>, Vec<_>) = (0..plan.writers)
-        .map(|n| {
-            let (queue, events) = newest(plan.queue_capacity);
-            let metrics = metrics.queue(&format!("writer-{n}")).holding(plan.queue_capacity);
-            (Lane { queue, metrics }, events)
-        })
-        .unzip();
+    let (lanes, queues) = lanes(plan, metrics);
     let all_written = Stop::default();
     let counters: Vec<_> = lanes.iter().map(|it| it.metrics.clone()).collect();
     let engine = spreads::engine(plan);
@@ -300,6 +294,16 @@ fn run_all(
             written,
         }),
     }
+}
+
+/// A queue for each writer.
+fn lanes(plan: &Plan, metrics: &Metrics) -> (Vec<Lane>, Vec<Receiver<Event>>) {
+    let lane = |n| {
+        let (queue, events) = newest(plan.queue_capacity);
+        let metrics = metrics.queue(&format!("writer-{n}")).holding(plan.queue_capacity);
+        (Lane { queue, metrics }, events)
+    };
+    (0..plan.writers).map(lane).unzip()
 }
 
 /// Starts what keeps raw frames, if they are to be kept; it ends after the last clone of the inlet.

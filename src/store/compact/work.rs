@@ -132,8 +132,13 @@ impl<'a> Work<'a> {
         self.disk.sync_dir(&self.new_dir())?;
         self.write(&record)?;
         self.disk.exchange(&folder, &self.new_dir())?;
-        thread::sleep(grace);
+        Self::let_readers_list(grace);
         self.complete(&record)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a kill may end it, as at any other moment")]
+    fn let_readers_list(grace: Duration) {
+        thread::sleep(grace);
     }
 
     /// Whoever may write to the folder now may do so to the one in its place.
