@@ -28,4 +28,6 @@ for exchange in binance bybit okx bitget gateio kucoin mexc bingx; do
         done
     done
 done
+mkdir -p corpus/config
+cp ../config.toml corpus/config/
 echo "$(ls corpus/decode | wc -l) inputs"
