@@ -4,8 +4,9 @@
     benches/load/load.py target/release/spread-aggregator [--rates 200000,400000] [--seconds 60] ...
 
 `simulate` is the exchanges, `run` the collector with everything switched on: two processes that share
-the machine. A rate is clean when the collector got all that was sent, dropped nothing, and `verify`
-finds as many rows in files as the exchanges say they sent. Without --rates they go up by a fourth
+the machine. A rate is clean when nothing was dropped, nothing is left in journals at the end, and `verify`
+finds files in order that have as many rows as the exchanges say they sent. What is neither in files, nor
+in journals, nor counted as dropped by a writer's queue is missing: that must never be. Without --rates they go up by a fourth
 until one is not clean. Only Python's own library is needed.
 """
 
@@ -230,30 +231,34 @@ def watch(options, folder, rate, venues, text, port, exchanges, collector):
 
     wait("nothing comes any more", is_still, exchanges, collector)
     total, received = count(sent()), got()
+    by_queue = {labels: value for it, labels, value in Metrics(port).lines if it == "queue_dropped_total" and value}
     dropped = Metrics(port).sum("queue_dropped_total") - Metrics(port).sum("queue_dropped_total", 'queue="live"')
     collector.send_signal(signal.SIGINT)
     collector.wait(60)
     checked = subprocess.run([options.program, "verify", str(folder / "data")], capture_output=True, text=True)
     summary = (folder / "summary").read_text()
     rows = int(re.search(r"(\d+) quotes", summary.replace(",", ""))[1]) if re.search(r"\d quotes", summary) else -1
+    found = re.search(r"(\d+) rows stay in journals", summary)
+    left = int(found[1]) if found else 0
+    lost = sum(value for labels, value in by_queue.items() if "writer" in labels)
     size = sum(it.stat().st_size for it in folder.joinpath("data", "quotes").rglob("*.parquet"))
     messages = after.sum("events_total") - before.sum("events_total")
     slope = statistics.linear_regression(*zip(*memory)).slope * 60 if 2 < len(memory) else float("nan")
     by_kind = {it: (ended[it][0] - kinds[it][0]) / messages * 1e6 for it in ended}
     return {
-        "rate": messages / seconds, "asked": rate, "dropped": int(dropped), "missing": int(total - rows),
+        "rate": messages / seconds, "asked": rate, "dropped": int(dropped), "missing": int(total - rows - left - lost), "left": left,
         "verified": checked.returncode == 0, "us": cost / messages * 1e6, "simulator_us": load / messages * 1e6,
         "cores": cost / seconds, "rss": max(it for _, it in memory), "slope": slope, "row": size / max(rows, 1),
         "threads": int(sum(it[1] for it in ended.values())),
         "lag": quantiles(before, after, "exchange_lag_seconds"),
         "flush": quantiles(before, after, "journal_flush_seconds"),
         "live": quantiles(before, after, "live_latency_seconds"),
-        "kinds": by_kind, "received": received, "sent": total,
+        "kinds": by_kind, "received": received, "sent": total, "rows": rows, "queues": by_queue,
     }
 
 
 def show(it):
-    clean = it["dropped"] == 0 and it["missing"] == 0 and it["verified"]
+    clean = it["dropped"] == it["missing"] == it["left"] == 0 and it["verified"]
     of = lambda key: "/".join(f"{x:.3g}" for x in it[key])
     print(
         f"{it['asked']:>8} asked {it['rate']:>8.0f}/s got  {'clean' if clean else 'NOT CLEAN'}: dropped {it['dropped']},"
@@ -263,6 +268,8 @@ def show(it):
     print(f"         p50/p99/p99.9 ms: exchange to receipt {of('lag')}, journal sync {of('flush')}, receipt to client {of('live')}")
     kinds = sorted(it["kinds"].items(), key=lambda it: -it[1])
     print("         us a message: " + ", ".join(f"{name} {us:.3f}" for name, us in kinds if 0.001 <= us), flush=True)
+    if not clean:
+        print(f"         sent {it['sent']:.0f}, received {it['received']:.0f}, in files {it['rows']}, in journals {it['left']}, dropped by queue {it['queues']}")
     return clean
 
 
