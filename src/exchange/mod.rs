@@ -281,8 +281,8 @@ mod prelude {
         Address, DecodeError, Endpoint, Inbox, Limits, Listing, Notice, Ping, Protocol, Quirks,
         Request, Rest, Subject, Topic, Update, Volume,
         wire::{
-            Best, Flag, Id, Int, Ladder, Millis, Num, Seconds, Signed, Stamp, Text, each, level,
-            one_or_each, read, side,
+            Best, Envelope, Flag, Id, Int, Ladder, Millis, Num, Seconds, Signed, Stamp, Text, each,
+            level, one_or_each, read, side,
             template::{self, Template, bare, flag, millis, quoted, stamp, whole},
         },
     };

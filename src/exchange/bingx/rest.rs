@@ -5,24 +5,8 @@
 
 use crate::exchange::prelude::*;
 
-/// A failure, too, is an answer of HTTP status 200.
 fn data<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, DecodeError> {
-    #[derive(Deserialize)]
-    struct Reply<'a> {
-        code: Int,
-        #[serde(borrow)]
-        msg: Option<Text<'a>>,
-        #[serde(borrow)]
-        data: Option<&'a RawValue>,
-    }
-    let reply: Reply<'_> = from_str(body)?;
-    match reply.data {
-        Some(data) if reply.code.0 == 0 => read(data),
-        _ => {
-            let message = reply.msg.unwrap_or_default().0.into_owned();
-            Err(DecodeError::Refused { code: reply.code.0.to_string(), message })
-        }
-    }
+    Envelope::open(body, "0")
 }
 
 /// The status of what can be traded.

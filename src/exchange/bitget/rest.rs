@@ -6,20 +6,7 @@
 use crate::exchange::prelude::*;
 
 fn rows<'a, T: Deserialize<'a>>(body: &'a str) -> Result<Vec<T>, DecodeError> {
-    #[derive(Deserialize)]
-    struct Reply<'a, T> {
-        #[serde(borrow)]
-        code: Id<'a>,
-        #[serde(borrow)]
-        msg: Option<Text<'a>>,
-        data: Option<Vec<T>>,
-    }
-    let reply: Reply<'_, T> = from_str(body)?;
-    if reply.code.0 != "00000" {
-        let message = reply.msg.unwrap_or_default().0.into_owned();
-        return Err(DecodeError::Refused { code: reply.code.0.into_owned(), message });
-    }
-    Ok(reply.data.unwrap_or_default())
+    Envelope::open_list(body, "00000")
 }
 
 pub(super) fn read_instruments(

@@ -8,25 +8,8 @@ use crate::exchange::prelude::*;
 /// An address is about 300 characters, most of them token.
 const ADDRESS_MAX: usize = 4096;
 
-/// A failure, too, may be an answer of HTTP status 200.
 fn data<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, DecodeError> {
-    #[derive(Deserialize)]
-    struct Reply<'a> {
-        #[serde(borrow)]
-        code: Id<'a>,
-        #[serde(borrow)]
-        msg: Option<Text<'a>>,
-        #[serde(borrow)]
-        data: Option<&'a RawValue>,
-    }
-    let reply: Reply<'_> = from_str(body)?;
-    match reply.data {
-        Some(data) if reply.code.0 == "200000" => read(data),
-        _ => {
-            let message = reply.msg.unwrap_or_default().0.into_owned();
-            Err(DecodeError::Refused { code: reply.code.0.into_owned(), message })
-        }
-    }
+    Envelope::open(body, "200000")
 }
 
 pub(super) fn read_address(body: &str, unique: u32) -> Result<String, DecodeError> {

@@ -5,22 +5,8 @@
 
 use crate::exchange::prelude::*;
 
-#[derive(Deserialize)]
-struct Reply<'a, T> {
-    #[serde(borrow)]
-    code: Id<'a>,
-    #[serde(borrow)]
-    msg: Option<Text<'a>>,
-    data: Option<Vec<T>>,
-}
-
 fn rows<'a, T: Deserialize<'a>>(body: &'a str) -> Result<Vec<T>, DecodeError> {
-    let reply: Reply<'_, T> = from_str(body)?;
-    if reply.code.0 != "0" {
-        let message = reply.msg.unwrap_or_default().0.into_owned();
-        return Err(DecodeError::Refused { code: reply.code.0.into_owned(), message });
-    }
-    Ok(reply.data.unwrap_or_default())
+    Envelope::open_list(body, "0")
 }
 
 pub(super) fn read_instruments(

@@ -5,6 +5,7 @@
 //! nobody checks again.
 
 mod book;
+mod envelope;
 mod gzip;
 mod number;
 pub mod template;
@@ -21,6 +22,7 @@ use serde_json::value::RawValue;
 
 pub use self::{
     book::{Best, Ladder, level},
+    envelope::Envelope,
     gzip::Gunzip,
     number::{Int, Num, Signed},
     text::{Flag, Id, Text, side},
