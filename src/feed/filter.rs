@@ -7,8 +7,8 @@ use hashbrown::HashMap;
 use super::recent::Recent;
 use crate::market::{Channel, Event, Nanos, Quote};
 
-/// For so long after one connection has taken over from another it may still bring what the other
-/// one had brought: it was behind.
+/// For so long after a connection has followed another it may still bring what the other one had
+/// brought: it was behind, or it tells on subscribe what is so already.
 const LAG_MAX: Duration = Duration::from_secs(10);
 
 /// Takes out of events what has been passed on before.
@@ -28,7 +28,9 @@ enum Watch {
     Off,
     /// Two deliver.
     Overlap,
-    /// One has taken over.
+    /// The last one has ended, and the next one has yet to come.
+    Between,
+    /// One has followed another.
     Until(Instant),
 }
 
@@ -52,8 +54,20 @@ impl Filter {
         self.floors = Floors::default();
     }
 
-    /// Lets time pass; says whether what the other connection brought is over and forgotten.
+    /// The only connection has ended; `latest` is what it has passed on last. Many venues tell the
+    /// state of a book on subscribe, and that may be the one they told last.
+    pub(super) fn ended(&mut self, latest: impl Iterator<Item = Quote>) {
+        self.watch = Watch::Between;
+        self.floors = Floors::default();
+        latest.for_each(|it| _ = self.recent.is_new(&Event::Quote(it)));
+    }
+
+    /// Lets the time of a connection pass; says whether what another one brought is over and
+    /// forgotten.
     pub(super) fn tick(&mut self, now: Instant) -> bool {
+        if matches!(self.watch, Watch::Between) {
+            self.watch = Watch::Until(now + LAG_MAX);
+        }
         let over = matches!(self.watch, Watch::Until(it) if it <= now);
         if over {
             self.calm();
@@ -184,6 +198,21 @@ mod tests {
         assert_eq!(got, [true, false, false, true, false, false, true]);
         filter.tick(now + LAG_MAX);
         assert_eq!(passed(&mut filter, &[of(8), trade(3)]), [true; 2], "nothing is looked for");
+    }
+
+    #[test]
+    fn what_is_told_on_subscribe_passes_unless_it_was_told_last() {
+        let now = Instant::now();
+        let of = |n| quote(Some(n), 7, 1.0);
+        let mut filter = Filter::new(false);
+        filter.ended([of(5)].into_iter());
+        // The numbers of another server may be lower.
+        assert_eq!(quotes(&mut filter, &[of(5), of(3), of(6)]), [false, true, true]);
+        filter.tick(now);
+        assert!(!filter.tick(now + LAG_MAX / 2));
+        assert_eq!(quotes(&mut filter, &[of(5), of(7)]), [false, true]);
+        assert!(filter.tick(now + LAG_MAX));
+        assert_eq!(quotes(&mut filter, &[of(5)]), [true], "nothing is looked for");
     }
 
     #[test]

@@ -107,6 +107,9 @@ impl Client {
             .timeout_connect(Some(CONNECT_MAX))
             .timeout_recv_response(Some(ANSWER_MAX))
             .timeout_recv_body(Some(BODY_MAX))
+            // Calls are minutes apart: the venue has closed an idle connection long before it could
+            // be of use, and its socket would stay until then.
+            .max_idle_connections(0)
             .http_status_as_error(false)
             .user_agent(concat!("spread-aggregator/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls)

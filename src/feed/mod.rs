@@ -220,6 +220,7 @@ fn live(feed: &Feed, shared: &Shared<'_>, past: &mut Past<'_>) -> (Disconnect, b
     loop {
         had_data |= current.session.has_data();
         if let Err(ended) = ended {
+            past.filter.ended(current.session.latest());
             return (ended, had_data);
         }
         ended = current.step(past);

@@ -212,7 +212,10 @@ impl<'a> Replay<'a> {
             }
             let most = if feed.overlap { CONNECTIONS_MAX - 1 } else { 0 };
             while most < feed.sessions.len() {
-                let Some(&oldest) = feed.sessions.keys().next() else { break };
+                let Some((&oldest, it)) = feed.sessions.first_key_value() else { break };
+                if !feed.overlap {
+                    feed.filter.ended(it.session.latest());
+                }
                 less += feed.end(oldest, &ledger);
             }
             let session = Session::new(feed.protocol, PATIENCE, of.conn, &known, channels, now);
