@@ -40,6 +40,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod told;
 mod topics;
 mod world;
 

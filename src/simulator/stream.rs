@@ -15,6 +15,7 @@ use super::{
     listing::Row,
     prices::{Book, Mid, Prices, Print, mix, sides, size, whole},
     schedule::Schedule,
+    told::Holes,
 };
 
 /// One book in so many is sent again, where a venue does such things.
@@ -88,11 +89,13 @@ fn unit(random: u64) -> f64 {
 pub(super) struct Stream {
     pub(super) beat: Beat,
     told: AtomicU64,
+    /// Of books by their numbers, of trades by theirs, not by those of their frames.
+    pub(super) holes: Holes,
 }
 
 impl Stream {
     pub(super) fn new(beat: Beat) -> Self {
-        Self { beat, told: AtomicU64::new(0) }
+        Self { beat, told: AtomicU64::new(0), holes: Holes::default() }
     }
 
     /// Where somebody begins to listen when there have been `count` messages: at the next event, or

@@ -36,7 +36,7 @@ pub(super) struct Cursor {
     pub(super) stream: Arc<Stream>,
     /// The stream's own, at hand.
     pub(super) beat: Beat,
-    /// The first event that is the client's.
+    /// From this event on the client has been told of all before `next`.
     pub(super) first: u64,
     /// The next one.
     pub(super) next: u64,
@@ -54,6 +54,16 @@ impl Cursor {
             next,
             mid: Mid::default(),
         }
+    }
+
+    /// Leaves out the events before `next`; returns how many those are.
+    pub(super) fn skip_to(&mut self, next: u64) -> u64 {
+        let next = next.max(self.next);
+        let skipped = next - std::mem::replace(&mut self.next, next);
+        if 0 < skipped {
+            self.first = next;
+        }
+        skipped
     }
 }
 

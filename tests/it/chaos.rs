@@ -68,16 +68,28 @@ fn stage(dir: &Path, each: &str, rate: f64, play: impl FnOnce(Stage<'_>)) {
 }
 
 impl Stage<'_> {
-    /// The samples of a metric, by venue, added up over its other labels.
-    fn metric(&self, name: &str) -> BTreeMap<String, u64> {
+    fn page(&self) -> String {
         let mut stream = TcpStream::connect(self.served).unwrap();
         write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .unwrap();
         let mut page = String::new();
         stream.read_to_string(&mut page).unwrap();
+        page
+    }
+
+    /// A metric without labels.
+    fn count(&self, name: &str) -> u64 {
+        let name = format!("spread_aggregator_{name} ");
+        let page = self.page();
+        let value = page.lines().find_map(|it| it.strip_prefix(&name));
+        value.unwrap_or_else(|| panic!("no {name}")).parse().unwrap()
+    }
+
+    /// The samples of a metric, by venue, added up over its other labels.
+    fn metric(&self, name: &str) -> BTreeMap<String, u64> {
         let name = format!("spread_aggregator_{name}{{");
         let mut samples = BTreeMap::new();
-        for line in page.lines().filter_map(|it| it.strip_prefix(&name)) {
+        for line in self.page().lines().filter_map(|it| it.strip_prefix(&name)) {
             let (labels, value) = line.rsplit_once(' ').unwrap();
             let label = |key: &str| {
                 let at = labels.find(&format!("{key}=\"")).unwrap() + key.len() + 2;
@@ -188,7 +200,8 @@ fn whatever_goes_wrong_all_is_stored_or_declared_and_everything_comes_back() {
     stage(dir.path(), each, 2_000.0, |stage| {
         stage.until_all_deliver();
         let _slow = slow_client(stage.served);
-        let before = stage.program.usage();
+        eventually("the client is served", || stage.count("live_clients") == 1);
+        let before = stage.program.usage_at_rest();
         for round in 0..rounds {
             let mut said = String::new();
             for &venue in &stage.venues {
@@ -274,24 +287,14 @@ fn reconnections_of_every_venue_leave_nothing_behind() {
         // The allocator has its pools by then.
         (1..=5).for_each(again);
         let before = stage.program.usage();
-        let instruments = registry(&stage);
+        let instruments = stage.count("instruments");
         (6..=rounds).for_each(again);
         let after = stage.program.until_given_back(before);
         println!("{before:?} before, {after:?} after {rounds} reconnections of each venue");
-        assert_eq!(registry(&stage), instruments);
+        assert_eq!(stage.count("instruments"), instruments);
         assert!(after.descriptors <= before.descriptors + 8, "{before:?} then, {after:?} now");
         let more = after.resident.saturating_sub(before.resident);
         assert!(more < RESIDENT_MORE_MAX, "{more} bytes more");
         stage.end();
     });
-}
-
-fn registry(stage: &Stage<'_>) -> u64 {
-    let mut stream = TcpStream::connect(stage.served).unwrap();
-    write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        .unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
-    let line = page.lines().find_map(|it| it.strip_prefix("spread_aggregator_instruments "));
-    line.unwrap().parse().unwrap()
 }

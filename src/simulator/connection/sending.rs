@@ -14,6 +14,7 @@ use crate::{
         garbage,
         prices::{self, Print},
         schedule::Schedule,
+        told::Before,
         topics::Cursor,
     },
 };
@@ -93,8 +94,7 @@ impl Connection<'_> {
         for channel in Channel::ALL {
             for cursor in self.topics.of_mut(channel).iter_mut().filter_map(|it| it.cursor.as_mut())
             {
-                let next = cursor.beat.next(count).max(cursor.next);
-                self.tally.skipped += next - std::mem::replace(&mut cursor.next, next);
+                self.tally.skipped += cursor.skip_to(cursor.beat.next(count));
             }
         }
         self.served.counters.tally(std::mem::take(&mut self.tally));
@@ -115,29 +115,31 @@ impl Connection<'_> {
         if due <= cursor.next {
             return;
         }
-        let first = std::mem::replace(&mut cursor.next, due);
         let row = &self.served.rows[topic.row];
         if !row.moves() {
+            cursor.skip_to(due);
             return;
         }
         if self.holding.mute_symbols && self.served.mutes(row) {
-            self.tally.skipped += due - first;
+            self.tally.skipped += cursor.skip_to(due);
             return;
         }
-        let mut told = cursor.stream.tell(due);
+        let first = std::mem::replace(&mut cursor.next, due);
+        let before = cursor.stream.holes.tell(cursor.stream.tell(due), first..due);
         for number in first..due {
+            let told = [before.has(number), first < number || before.has(number - 1)];
             self.send_quote(schedule, at, (number, told), None, now);
-            told = told.max(number + 1);
         }
     }
 
-    /// A state of a book, as it is sent at `time` when that is not when it came to be. Somebody has
-    /// been `told` of those before. Says whether it is one that the market has had.
+    /// A state of a book, as it is sent at `time` when that is not when it came to be, and whether
+    /// somebody has been `told` of it and of the one before. Says whether it is one that the market
+    /// has had.
     fn send_quote(
         &mut self,
         schedule: &Schedule,
         at: usize,
-        (number, told): (u64, u64),
+        (number, told): (u64, [bool; 2]),
         time: Option<u64>,
         now: Instant,
     ) -> bool {
@@ -146,7 +148,7 @@ impl Connection<'_> {
         let row = &self.served.rows[topic.row];
         let teller = self.served.teller(schedule, row, cursor.beat);
         let book = teller.book(number, &mut cursor.mid);
-        let known = number < told || number == told && teller.repeats(number);
+        let known = told[0] || told[1] && teller.repeats(number);
         let (time, last) = (time.unwrap_or(book.time), topic.last.as_ref());
         let update = Update { row, topic, now: time, last };
         let mut good = false;
@@ -170,26 +172,29 @@ impl Connection<'_> {
         if due <= cursor.next {
             return;
         }
-        let first = std::mem::replace(&mut cursor.next, due);
         let row = &self.served.rows[topic.row];
         if !row.moves() {
+            cursor.skip_to(due);
             return;
         }
         if self.holding.mute_symbols && self.served.mutes(row) {
-            self.tally.skipped += due - first;
+            self.tally.skipped += cursor.skip_to(due);
             return;
         }
-        let told = cursor.stream.tell(due);
+        let first = std::mem::replace(&mut cursor.next, due);
+        let teller = self.served.teller(schedule, row, cursor.beat);
+        let [told, begin, end] =
+            [cursor.stream.tell(due), first, due].map(|it| teller.first_print(it));
+        let before = cursor.stream.holes.tell(told, begin..end);
         for frame in first..due {
-            let trades = self.send_frame(schedule, at, frame);
-            self.tally.distinct[Channel::Trades as usize] += if told <= frame { trades } else { 0 };
+            self.send_frame(schedule, at, frame, &before);
         }
     }
 
-    /// A frame with trades; returns how many there are that have not been in one before.
-    fn send_frame(&mut self, schedule: &Schedule, at: usize, frame: u64) -> u64 {
+    /// A frame with trades. Those are counted of which nobody had been told `before`.
+    fn send_frame(&mut self, schedule: &Schedule, at: usize, frame: u64, before: &Before) {
         let topic = &mut self.topics.of_mut(Channel::Trades)[at];
-        let Some(cursor) = &mut topic.cursor else { return 0 };
+        let Some(cursor) = &mut topic.cursor else { return };
         let row = &self.served.rows[topic.row];
         let teller = self.served.teller(schedule, row, cursor.beat);
         let [begin, end] = [frame, frame + 1].map(|it| teller.first_print(it));
@@ -204,9 +209,14 @@ impl Connection<'_> {
         let mut rng = teller.chance(frame);
         if self.holding.lose_trades && rng.u8(..LOSE_EVERY) == 0 {
             self.served.counters.add(&Load { lost_trades: end - begin, ..Load::default() });
-            return 0;
+            cursor.first = frame + 1;
+            if !before.has(begin) {
+                cursor.stream.holes.miss(begin..end);
+            }
+            return;
         }
         let update = Update { row, topic, now: teller.time(frame), last: None };
+        let new = (begin..end).filter(|it| !before.has(*it)).count() as u64;
         let mut trades = 0;
         let sent = self.pipe.out.frame(self.rules.data, |out| {
             let mut load = self.session.trades(&update, &prints[..len], &mut rng, out);
@@ -215,8 +225,10 @@ impl Connection<'_> {
             trades = load.trades;
             load
         });
+        // A trade may be told as many.
+        let distinct = if new == end - begin { trades } else { trades.min(new) };
+        self.tally.distinct[Channel::Trades as usize] += distinct;
         self.follow_with_garbage(sent);
-        trades
     }
 
     /// Tells the trades from before the subscription.
@@ -231,7 +243,9 @@ impl Connection<'_> {
         let print = |number| teller.print(number, topic.fills_max, &mut cursor.mid);
         let prints: Vec<_> = (begin..end).map(print).collect();
         let told = teller.first_print(cursor.stream.tell(cursor.next));
-        self.tally.distinct[Channel::Trades as usize] += end - told.clamp(begin, end);
+        let before = cursor.stream.holes.tell(told, begin..end);
+        let new = (begin..end).filter(|it| !before.has(*it)).count() as u64;
+        self.tally.distinct[Channel::Trades as usize] += new;
         let update = Update { row, topic, now: prices::now(), last: None };
         self.frames += 1;
         self.pipe.out.frame(self.rules.data, |out| {
@@ -310,9 +324,11 @@ impl Connection<'_> {
             return;
         }
         let (stream, next) = (Arc::clone(&cursor.stream), cursor.next);
+        let before = stream.holes.before(stream.told());
+        let told = [next - 1, next - 2].map(|it| before.has(it));
         // One that is none must not pass for the good one of another connection.
-        if self.send_quote(schedule, at, (next - 1, stream.told()), Some(prices::now()), now) {
-            stream.tell(next);
+        if self.send_quote(schedule, at, (next - 1, told), Some(prices::now()), now) {
+            stream.holes.tell(stream.tell(next), next - 1..next);
         }
     }
 }

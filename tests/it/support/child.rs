@@ -88,6 +88,19 @@ impl Process {
 }
 
 impl Process {
+    /// What is in use while nobody asks: requests that have just been answered may hold something yet.
+    pub(crate) fn usage_at_rest(&self) -> Usage {
+        let mut least = self.usage();
+        for _ in 0..20 {
+            thread::park_timeout(Duration::from_millis(10));
+            let now = self.usage();
+            if (now.threads, now.sockets) < (least.threads, least.sockets) {
+                least = now;
+            }
+        }
+        least
+    }
+
     /// Waits until no more threads and sockets are in use than `before`.
     pub(crate) fn until_given_back(&self, before: Usage) -> Usage {
         let deadline = Instant::now() + PATIENCE;
