@@ -2,25 +2,17 @@
 
 use std::{fmt, str::from_utf8};
 
-use flate2::Crc;
-use miniz_oxide::inflate::{
-    TINFLStatus as Status,
-    core::{
-        DecompressorOxide, decompress,
-        inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF as ALL_AT_ONCE,
-    },
-};
+use libdeflater::{DecompressionError, Decompressor};
 
 use crate::exchange::DecodeError;
 
 /// What is unpacked first into, and then into twice as much: most frames are below 1 KiB.
 const PLAIN_BYTES: usize = 16 << 10;
 
-/// Unpacks one member after another in the same memory. To make that anew for each, and to clear it,
-/// takes as long as to unpack a quote.
+/// Unpacks one member after another in the same memory, with the same tables.
 #[derive(Default)]
 pub struct Gunzip {
-    inflate: Option<Box<DecompressorOxide>>,
+    inflate: Option<Decompressor>,
     plain: Vec<u8>,
 }
 
@@ -31,32 +23,24 @@ impl Gunzip {
     /// When it is no member, is damaged, has more in it, or what is in it is not text.
     pub fn unpack(&mut self, member: &[u8], most: usize) -> Result<&str, DecodeError> {
         let broken = |what: &str| DecodeError::Binary(what.to_owned());
-        let deflated = deflated(member).ok_or_else(|| broken("not a gzip member"))?;
         let inflate = self.inflate.get_or_insert_default();
-        inflate.init();
-        let (mut read, mut written) = (0, 0);
-        loop {
+        let written = loop {
             // It may be larger, for another.
             let room = self.plain.len().min(most);
-            let (rest, plain) = (&deflated[read..], &mut self.plain[..room]);
-            let (status, taken, made) = decompress(inflate, rest, plain, written, ALL_AT_ONCE);
-            (read, written) = (read + taken, written + made);
-            match status {
-                Status::Done => break,
-                Status::HasMoreOutput if room < most => {
+            match inflate.gzip_decompress(member, &mut self.plain[..room]) {
+                Ok(written) => break written,
+                Err(DecompressionError::InsufficientSpace) if room < most => {
                     self.plain.resize((2 * room).max(PLAIN_BYTES).min(most), 0);
                 }
-                Status::HasMoreOutput => {
+                Err(DecompressionError::InsufficientSpace) => {
                     return Err(DecodeError::Value("a frame that unpacks without an end"));
                 }
-                _ => return Err(broken("a damaged gzip member")),
+                Err(DecompressionError::BadData) => {
+                    return Err(broken("not a gzip member, or a damaged one"));
+                }
             }
-        }
-        let plain = &self.plain[..written];
-        if deflated[read..].first_chunk() != Some(&trailer(plain)) {
-            return Err(broken("a gzip member whose checksum or length is not that of its text"));
-        }
-        from_utf8(plain).map_err(|err| broken(&err.to_string()))
+        };
+        from_utf8(&self.plain[..written]).map_err(|err| broken(&err.to_string()))
     }
 }
 
@@ -64,38 +48,6 @@ impl fmt::Debug for Gunzip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gunzip").finish_non_exhaustive()
     }
-}
-
-/// What a member ends with.
-fn trailer(plain: &[u8]) -> [u8; 8] {
-    let mut crc = Crc::new();
-    crc.update(plain);
-    (u64::from(crc.amount()) << 32 | u64::from(crc.sum())).to_le_bytes()
-}
-
-/// What is behind the header of a member.
-fn deflated(member: &[u8]) -> Option<&[u8]> {
-    const HEADER_CRC: u8 = 2;
-    const EXTRA: u8 = 4;
-    const NAME: u8 = 8;
-    const COMMENT: u8 = 16;
-    const RESERVED: u8 = 0xe0;
-    let [0x1f, 0x8b, 8, flags, _, _, _, _, _, _, rest @ ..] = member else { return None };
-    let has = |flag: u8| flags & flag != 0;
-    let mut rest = rest;
-    if has(RESERVED) {
-        return None;
-    }
-    if has(EXTRA) {
-        let (len, extra) = rest.split_first_chunk()?;
-        rest = extra.get(usize::from(u16::from_le_bytes(*len))..)?;
-    }
-    for text in [NAME, COMMENT] {
-        if has(text) {
-            rest = &rest[rest.iter().position(|it| *it == 0)? + 1..];
-        }
-    }
-    if has(HEADER_CRC) { rest.get(2..) } else { Some(rest) }
 }
 
 #[cfg(test)]

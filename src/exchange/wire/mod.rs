@@ -8,6 +8,7 @@ mod book;
 mod envelope;
 mod gzip;
 mod number;
+mod protobuf;
 pub mod template;
 mod text;
 mod time;
@@ -25,6 +26,7 @@ pub use self::{
     envelope::Envelope,
     gzip::Gunzip,
     number::{Int, Num, Signed},
+    protobuf::{Field, Fields},
     text::{Flag, Id, Text, side},
     time::{Millis, Seconds, Stamp, Time},
 };
