@@ -49,12 +49,23 @@ browser: test
     cd target/browser && npm ci --no-audit --no-fund
     node --test tests/browser/page.test.mjs
 
-# a real Prometheus scrapes a demonstration; alerts and the unit of systemd are checked
+# licences, sources and bans of the dependencies, and advisories (it needs cargo-deny)
+deny:
+    cargo deny check
+
+# a Debian package (it needs cargo-deb)
+deb:
+    cargo build --release
+    ops/deb.sh
+
+# a real Prometheus scrapes a demonstration; alerts, dashboard and unit are checked, panels drawn
 ops:
     cargo build
     promtool check rules ops/prometheus/alerts.yml
     promtool test rules ops/prometheus/alerts_test.yml
     ops/check.py target/debug/spread-aggregator 20
+    target/tools/bin/python ops/grafana/schema.py
+    target/readers/bin/python ops/grafana/panels.py target/debug/spread-aggregator 240
     ops/verify-unit.sh target/debug/spread-aggregator
 
 # measurements
