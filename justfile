@@ -49,13 +49,29 @@ browser: test
     cd target/browser && npm ci --no-audit --no-fund
     node --test tests/browser/page.test.mjs
 
-# a real Prometheus scrapes a demonstration; alerts and the unit of systemd are checked
+# licences, sources and bans of the dependencies, and advisories (it needs cargo-deny)
+deny:
+    cargo deny check
+
+# a Debian package (it needs cargo-deb)
+deb:
+    cargo build --release
+    ops/deb.sh
+
+# a real Prometheus scrapes a demonstration; alerts, dashboard and unit are checked (.ci/run makes the two folders)
 ops:
     cargo build
     promtool check rules ops/prometheus/alerts.yml
     promtool test rules ops/prometheus/alerts_test.yml
     ops/check.py target/debug/spread-aggregator 20
+    target/tools/bin/python ops/grafana/schema.py
+    target/readers/bin/python ops/grafana/panels.py target/debug/spread-aggregator 20 target/tmp/grafana.png
     ops/verify-unit.sh target/debug/spread-aggregator
+
+# the picture of the Grafana dashboard in docs/, in four minutes
+panels:
+    cargo build
+    target/readers/bin/python ops/grafana/panels.py target/debug/spread-aggregator 240 docs/pictures/grafana.png
 
 # measurements
 bench:

@@ -12,6 +12,8 @@ install -D -m 0755 "$binary" "$root/usr/local/bin/spread-aggregator"
 install -D -m 0644 ops/systemd/spread-aggregator.service \
     "$root/etc/systemd/system/spread-aggregator.service"
 install -D -m 0644 docs/operations.md "$root/usr/local/share/doc/spread-aggregator/operations.md"
+install -d "$root/usr/local/share/man/man1"
+"$binary" man "$root/usr/local/share/man/man1"
 if [ ! -e "$root/etc/spread-aggregator/config.toml" ]; then
     install -D -m 0644 config.toml "$root/etc/spread-aggregator/config.toml"
 fi

@@ -1,5 +1,5 @@
 #!/bin/sh
-# systemd's own check of the unit, with the program and its manual where it looks for them.
+# systemd's own check of the unit, with the program where it looks for it.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -7,7 +7,7 @@ command -v systemd-analyze >/dev/null || { echo "skipped: there is no systemd-an
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 unit=$root/spread-aggregator.service
-sed -e "s|/usr/local/bin/spread-aggregator|$(realpath "$1")|" -e "s|/usr/local/share/doc/spread-aggregator|$PWD/docs|" \
+sed -E "s|^(ExecStart.*=)spread-aggregator|\1$(realpath "$1")|" \
     ops/systemd/spread-aggregator.service >"$unit"
 said=$(systemd-analyze verify --man=no "$unit" 2>&1) || { echo "$said"; exit 1; }
 # What it says of other units of the host is no matter of ours.

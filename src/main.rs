@@ -13,11 +13,13 @@ fn main() -> ExitCode {
     cli.run()
 }
 
-/// Logs are events of the control plane, one a line, never one a message.
+/// Logs are events of the control plane, one a line, never one a message. How much of them is the
+/// `log` crate's maximum, so that it can change while all runs.
 fn start_logging(level: LevelFilter, format: LogFormat) {
     let mut builder = env_logger::Builder::new();
-    // Other crates' lines are theirs, not the operator's, until somebody looks for a fault.
-    builder.filter_level(level.min(LevelFilter::Warn)).filter_module("spread_aggregator", level);
+    // Other crates' lines are theirs, not the operator's.
+    builder.filter_level(LevelFilter::Warn);
+    builder.filter_module("spread_aggregator", LevelFilter::Trace);
     builder.format_timestamp_millis().format_target(false);
     if format == LogFormat::Json {
         builder.format(|out, record| {
@@ -32,4 +34,5 @@ fn start_logging(level: LevelFilter, format: LogFormat) {
         });
     }
     builder.init();
+    log::set_max_level(level);
 }

@@ -42,11 +42,11 @@ impl Read {
     /// Reads what is in `dir`.
     ///
     /// # Errors
-    /// When it cannot be listed, or holds no capture.
+    /// When it cannot be listed, or holds no file of a capture.
     pub fn open(dir: &Path) -> io::Result<Self> {
         let files: Vec<_> = folder::files(dir)?.into_iter().map(|it| it.0).collect();
         if files.is_empty() {
-            let what = "holds no capture: no file ends in .jsonl.zst";
+            let what = "no file ends in .jsonl.zst";
             return Err(io::Error::new(io::ErrorKind::NotFound, what));
         }
         Ok(Self { files: files.into_iter(), open: None })

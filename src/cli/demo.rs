@@ -9,14 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
 use clap::Args;
 
 use super::{
     Failure, run,
     signals::stopping_on_signals,
-    simulate::{address, duration, rate, venues},
+    simulate::{address, duration, rate, symbols, venues},
 };
 use crate::{
     config::{self, Plan},
@@ -37,7 +37,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "N", default_value = "10000", value_parser = rate, allow_negative_numbers = true)]
     rate: f64,
     /// Instruments listed at each venue.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = symbols, allow_negative_numbers = true)]
     symbols: u32,
     /// The folder of the dataset. Simulated prices do not belong among real ones.
     #[arg(long, value_name = "DIR", default_value = "demo-data")]
@@ -60,7 +60,9 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     .context("failed to listen on the loopback interface")?;
     let plan = plan(options, &simulator).map_err(|err| Failure::Usage(err.into()))?;
     let (metrics, stop) = (Metrics::new(), Stop::default());
-    let door = door(options, &plan)?;
+    let door = door(options, &plan).map_err(|err| {
+        anyhow!("{err}; --listen says where, and port 0 takes a free one: --listen 127.0.0.1:0")
+    })?;
     if let Some(door) = &door {
         let mut out = io::stdout().lock();
         writeln!(out, "dashboard: {}\n", door.url())?;

@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use serde::Serialize;
 
-use super::Failure;
+use super::{Failure, compact::dataset};
 use crate::{
     market::{Channel, Exchange},
     store::{self, CoverageRow, GapRow, StoreError, Wanted},
@@ -38,17 +38,30 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
             "{dir} is no dataset: failed to list it: {err}"
         )));
     }
+    // A collector that has just begun has nothing but journals.
+    if !dir.join("journal").is_dir() {
+        dataset(dir)?;
+    }
     let wanted = Wanted { symbol: symbol.clone(), exchange: *exchange };
     let mut out = BufWriter::new(io::stdout().lock());
-    let faults =
+    let (faults, covered) =
         if *json { objects(dir, &wanted, &mut out)? } else { tables(dir, &wanted, &mut out)? };
     out.flush()?;
+    if let (0, Some(symbol)) = (covered, symbol) {
+        log::warn!(
+            "no rows of {symbol} are in {}: symbols are spelled like BTC-USDT",
+            dir.display()
+        );
+    }
     if faults.is_empty() {
         return Ok(());
     }
     let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
     Err(anyhow::anyhow!("not all files could be read\n{}", lines.join("\n")).into())
 }
+
+/// Files that could not be read, and for how many days of how many symbols there are rows.
+type Printed = (Vec<StoreError>, u64);
 
 /// A loss, as an object. Times are in nanoseconds, as in all our JSON.
 #[derive(Serialize)]
@@ -77,7 +90,7 @@ enum Object<'a> {
     },
 }
 
-fn objects(dir: &Path, wanted: &Wanted, out: &mut impl Write) -> anyhow::Result<Vec<StoreError>> {
+fn objects(dir: &Path, wanted: &Wanted, out: &mut impl Write) -> anyhow::Result<Printed> {
     let mut line = |object: Object<'_>| -> anyhow::Result<()> {
         serde_json::to_writer(&mut *out, &object).map_err(io::Error::from)?;
         Ok(out.write_all(b"\n")?)
@@ -95,7 +108,9 @@ fn objects(dir: &Path, wanted: &Wanted, out: &mut impl Write) -> anyhow::Result<
             conn_id: it.conn,
         })
     })?;
+    let mut covered_days = 0;
     faults.extend(store::coverage(dir, wanted, |it| {
+        covered_days += 1;
         line(Object::Coverage {
             date: date(it),
             exchange: it.exchange.name(),
@@ -107,14 +122,14 @@ fn objects(dir: &Path, wanted: &Wanted, out: &mut impl Write) -> anyhow::Result<
             trades: it.covered[Channel::Trades as usize],
         })
     })?);
-    Ok(faults)
+    Ok((faults, covered_days))
 }
 
 fn nanos(micros: i64) -> i64 {
     micros.saturating_mul(1_000)
 }
 
-fn tables(dir: &Path, wanted: &Wanted, out: &mut impl Write) -> anyhow::Result<Vec<StoreError>> {
+fn tables(dir: &Path, wanted: &Wanted, out: &mut impl Write) -> anyhow::Result<Printed> {
     writeln!(
         out,
         "{:<27} {:<27} {:>12} {:<8} {:<6} {:<16} {:<6} {:<12} {:>9} {:>7}",
@@ -141,10 +156,12 @@ fn tables(dir: &Path, wanted: &Wanted, out: &mut impl Write) -> anyhow::Result<V
         "\n{:<10} {:<8} {:<6} {:<16} {:<27} {:<27} {:>8} {:>8}",
         "date", "exchange", "market", "symbol", "first row", "last of all", "quotes %", "trades %"
     )?;
+    let mut covered_days = 0;
     faults.extend(store::coverage(dir, wanted, |it| -> anyhow::Result<()> {
+        covered_days += 1;
         Ok(covered(it, out)?)
     })?);
-    Ok(faults)
+    Ok((faults, covered_days))
 }
 
 fn loss(it: &GapRow, out: &mut impl Write) -> io::Result<()> {

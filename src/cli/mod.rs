@@ -30,10 +30,10 @@ use crate::market::{Exchange, Market, Venue};
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 pub struct Cli {
-    /// Say more (repeat for more still).
+    /// Log more (repeat for more still) than `[log] level` says.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
-    /// Say less (repeat for less still).
+    /// Log less (repeat for less still).
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "verbose")]
     quiet: u8,
     /// How log lines are written to stderr.
@@ -84,6 +84,18 @@ enum Command {
     Man(man::Options),
 }
 
+/// How many levels more, or less, than what the configuration says.
+#[derive(Clone, Copy, Debug)]
+struct Verbosity(i16);
+
+impl Verbosity {
+    fn from(self, level: LevelFilter) -> LevelFilter {
+        let wanted = (level as i16).saturating_add(self.0);
+        let reached = LevelFilter::iter().take_while(|&it| it as i16 <= wanted);
+        reached.last().unwrap_or(LevelFilter::Off)
+    }
+}
+
 /// Which venue a command is about.
 #[derive(Clone, Copy, Debug, Args)]
 struct VenueArgs {
@@ -120,22 +132,19 @@ impl Cli {
     /// What is to be logged, and how.
     #[must_use]
     pub fn logging(&self) -> (LevelFilter, LogFormat) {
-        let level = match i16::from(self.verbose) - i16::from(self.quiet) {
-            ..=-3 => LevelFilter::Off,
-            -2 => LevelFilter::Error,
-            -1 => LevelFilter::Warn,
-            0 => LevelFilter::Info,
-            1 => LevelFilter::Debug,
-            2.. => LevelFilter::Trace,
-        };
-        (level, self.log_format)
+        (self.verbosity().from(LevelFilter::Info), self.log_format)
+    }
+
+    fn verbosity(&self) -> Verbosity {
+        Verbosity(i16::from(self.verbose) - i16::from(self.quiet))
     }
 
     /// Runs the command and reports its failure on stderr.
     #[must_use]
     pub fn run(self) -> ExitCode {
+        let verbosity = self.verbosity();
         let done = match self.command {
-            Command::Run(it) => run::run(&it),
+            Command::Run(it) => run::run(&it, verbosity),
             Command::Demo(it) => demo::run(&it),
             Command::Simulate(it) => simulate::run(&it),
             Command::Validate(it) => validate::run(&it),
@@ -165,4 +174,29 @@ impl Cli {
 
 fn is_broken_pipe(err: &anyhow::Error) -> bool {
     err.downcast_ref::<io::Error>().is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_go_up_and_down_from_what_the_configuration_says_and_no_further_than_there_is() {
+        use LevelFilter::{Debug, Error, Info, Off, Trace, Warn};
+        for (level, more, expected) in [
+            (Info, 0, Info),
+            (Info, 1, Debug),
+            (Info, 2, Trace),
+            (Info, 3, Trace),
+            (Info, -1, Warn),
+            (Info, -2, Error),
+            (Info, -3, Off),
+            (Info, i16::MIN, Off),
+            (Warn, 255, Trace),
+            (Trace, -1, Debug),
+            (Off, 1, Error),
+        ] {
+            assert_eq!(Verbosity(more).from(level), expected, "{more} from {level}");
+        }
+    }
 }

@@ -53,7 +53,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
             .map_err(|err| Failure::Usage(err.into()))?,
     };
     Read::open(&options.dir)
-        .with_context(|| options.dir.display().to_string())
+        .with_context(|| format!("{} is no capture", options.dir.display()))
         .map_err(Failure::Usage)?;
     refuse_rows(&options.out).map_err(Failure::Usage)?;
     collect_from_nobody(&mut plan, &options.out);

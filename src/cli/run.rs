@@ -5,11 +5,11 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
 use clap::Args;
 
-use super::{Failure, signals::heeding_signals};
+use super::{Failure, Verbosity, signals::heeding_signals};
 use crate::{
     config::{self, Plan},
     metrics::{Metrics, ReconnectReason},
@@ -24,15 +24,22 @@ pub(super) struct Options {
     config: PathBuf,
 }
 
-pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let plan = load(&options.config)?;
+pub(super) fn run(options: &Options, verbosity: Verbosity) -> Result<(), Failure> {
+    let as_wanted = |mut plan: Plan| {
+        plan.log_level = verbosity.from(plan.log_level);
+        plan
+    };
+    let plan = as_wanted(load(&options.config)?);
+    log::set_max_level(plan.log_level);
     let (metrics, stop) = (Metrics::new(), Stop::default());
     let reload = Reload::default();
     let reread = || match config::load(&options.config) {
-        Ok(plan) => reload.offer(plan),
+        Ok(plan) => reload.offer(as_wanted(plan)),
         Err(err) => log::error!("{err}; the configuration stays as it was"),
     };
-    let door = pipeline::door(&plan)?;
+    let door = pipeline::door(&plan).map_err(|err| {
+        anyhow!("{err}; listen in [live] says where, and enabled = false there does without")
+    })?;
     let collect = || pipeline::run_at(door, &plan, &metrics, &stop, &reload);
     let summary = heeding_signals(&stop, reread, collect).context("failed to handle signals")??;
     print(&plan, &metrics, &summary, &mut io::stdout().lock())?;
@@ -46,7 +53,7 @@ pub(super) fn load(path: &std::path::Path) -> Result<Plan, Failure> {
             if cause.kind() == io::ErrorKind::NotFound);
         let err = anyhow::Error::from(err);
         Failure::Usage(if is_missing {
-            anyhow::anyhow!("{err}; -c names a configuration, and demo runs without one")
+            anyhow!("{err}; -c names a configuration, and demo runs without one")
         } else {
             err
         })

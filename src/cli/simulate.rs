@@ -31,16 +31,16 @@ pub(super) struct Options {
     #[arg(long)]
     market: Option<Market>,
     /// Instruments listed at each venue.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = symbols, allow_negative_numbers = true)]
     symbols: u32,
     /// Data messages a second, over all venues.
     #[arg(long, value_name = "N", default_value = "10000", value_parser = rate, allow_negative_numbers = true)]
     rate: f64,
     /// The part of them that are trades.
-    #[arg(long, value_name = "PART", default_value = "0.1", value_parser = part)]
+    #[arg(long, value_name = "PART", default_value = "0.1", value_parser = part, allow_negative_numbers = true)]
     trade_share: f64,
     /// Decides prices and chance.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = seed, allow_negative_numbers = true)]
     seed: u64,
     /// When it all began, as in 2026-11-23T12:00:00Z: simulators of the same options send the same.
     /// Now when left out.
@@ -51,7 +51,7 @@ pub(super) struct Options {
     tick: Duration,
     /// Frames that go out with one write, and with TLS in one record. As many as are due when left
     /// out.
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     frames_per_write: Option<NonZeroUsize>,
     /// Serve TLS, for the name localhost: a certificate and its PKCS #8 key, both in PEM form.
     #[arg(long, num_args = 2, value_names = ["CERT", "KEY"])]
@@ -71,6 +71,20 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
         Ok(rate) if (0.0..=1e8).contains(&rate) => Ok(rate),
         _ => Err("must be a number of messages a second, from 0 to 100000000".to_owned()),
     }
+}
+
+/// Instruments of a venue on the command line.
+pub(super) fn symbols(text: &str) -> Result<u32, String> {
+    /// As many as a collector can know.
+    const MAX: u32 = 100_000;
+    match text.parse() {
+        Ok(symbols @ 1..=MAX) => Ok(symbols),
+        _ => Err(format!("must be a whole number from 1 to {MAX}")),
+    }
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "must be a whole number, 0 or more".to_owned())
 }
 
 /// An address to listen on.

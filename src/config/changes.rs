@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use log::LevelFilter;
+
 use super::{Plan, VenuePlan};
 use crate::{
     capture,
@@ -28,7 +30,10 @@ pub struct Change {
 pub fn changes(old: &Plan, new: &Plan) -> Vec<Change> {
     let mut found = Found(Vec::new());
     // Without `..`, so that what is added to a plan is added here.
-    let Plan { storage, writers, shard, queue_capacity, live, capture, spreads, venues } = old;
+    let Plan { log_level, storage, writers, shard, queue_capacity, live, capture, spreads, venues } =
+        old;
+    let spelled = |it: LevelFilter| it.as_str().to_lowercase();
+    found.compare("log.level", &spelled(*log_level), &spelled(new.log_level), true);
     found.storage(storage, &new.storage);
     found.refused("storage.threads", writers, &new.writers);
     found.refused("storage.shard", shard, &new.shard);
@@ -237,6 +242,7 @@ mod tests {
     fn what_differs_is_named_by_its_key() {
         for (from, to, expected) in [
             ("", "", &[][..]),
+            ("[log]\nlevel = \"warn\"", "", &[("log.level", true)]),
             ("[storage]\nrotate = \"1m\"", "", &[("storage.rotate", false)]),
             ("[spreads]\nmin_net_bps = 3", "", &[("spreads.min_net_bps", true)]),
             ("[spreads]\nenabled = false", "", &[("spreads.enabled", false)]),

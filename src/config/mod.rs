@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use log::LevelFilter;
+
 pub use self::{
     changes::{Change, changes},
     written::Written,
@@ -32,6 +34,8 @@ use crate::{
 /// What the program is to do.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// Which lines are logged.
+    pub log_level: LevelFilter,
     /// How files are written.
     pub storage: store::Settings,
     /// Writer threads; at least one.
@@ -106,7 +110,7 @@ pub enum ConfigError {
         cause: io::Error,
     },
     /// It is not TOML, or has a key that is not known or a value of another type.
-    #[error("{path}: {cause}")]
+    #[error("{path}: {}", in_words_of_the_file(.cause))]
     Syntax {
         /// The file.
         path: PathBuf,
@@ -162,6 +166,13 @@ pub fn parse(text: &str, path: &Path) -> Result<Plan, ConfigError> {
     let beside = path.parent().unwrap_or(Path::new(""));
     check::plan(&written, beside)
         .map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })
+}
+
+/// What the parser says, without the words of its own trade.
+fn in_words_of_the_file(cause: &toml::de::Error) -> String {
+    let said = cause.to_string();
+    let said = said.replace("expected a sequence", "expected a list, in brackets: [ ]");
+    said.replace("expected a boolean", "expected true or false").trim_end().to_owned()
 }
 
 /// Messages quote the line that is wrong, but for one that seems to hold a token.

@@ -4,20 +4,34 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, Unexpected, Visitor},
+    de::{Error, SeqAccess, Unexpected, Visitor},
 };
 
 /// The whole file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Written {
+    pub(super) log: Log,
     pub(super) storage: Storage,
     pub(super) queues: Queues,
     pub(super) live: Live,
     pub(super) capture: Capture,
     pub(super) spreads: Spreads,
     pub(super) defaults: Defaults,
+    #[serde(deserialize_with = "exchanges")]
     pub(super) exchange: Vec<Exchange>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Log {
+    pub(super) level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".into() }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -203,6 +217,25 @@ pub(super) struct Exchange {
     pub(super) heartbeat_timeout: Option<Period>,
     pub(super) stale_after: Option<Period>,
     pub(super) rediscover: Option<Period>,
+}
+
+/// One `[exchange]` is what people write who have one exchange.
+fn exchanges<'de, D: Deserializer<'de>>(de: D) -> Result<Vec<Exchange>, D::Error> {
+    struct V;
+    impl<'de> Visitor<'de> for V {
+        type Value = Vec<Exchange>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list, each part of it headed [[exchange]], with two brackets")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(it) = seq.next_element()? {
+                all.push(it);
+            }
+            Ok(all)
+        }
+    }
+    de.deserialize_seq(V)
 }
 
 fn spot() -> String {

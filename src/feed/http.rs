@@ -68,6 +68,13 @@ impl HttpError {
     }
 }
 
+/// The beginning of what a peer says, on one line.
+fn beginning(body: &str) -> String {
+    const SHOWN: usize = 200;
+    let words = body.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().filter(|it| !it.is_control()).take(SHOWN).collect()
+}
+
 /// A root certificate that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}: no certificate in PEM form")]
@@ -166,8 +173,6 @@ impl Client {
         body: impl AsSendBody,
         read: impl FnOnce(&str) -> Result<T, DecodeError>,
     ) -> Result<T, HttpError> {
-        /// Of an error page, for the log.
-        const SHOWN: usize = 200;
         let failed = |cause| HttpError::Call { url: url.to_owned(), cause: Box::new(cause) };
         let request = self.request(method, url, body).map_err(|it| failed(it.into()))?;
         let mut answer = self.agent.run(request).map_err(failed)?;
@@ -180,7 +185,7 @@ impl Client {
                 url: url.to_owned(),
                 status: status.as_u16(),
                 retry_after: retry_after.map(Duration::from_secs),
-                body: body.unwrap_or_default().chars().take(SHOWN).collect(),
+                body: beginning(&body.unwrap_or_default()),
             });
         }
         read(&body.map_err(failed)?)
@@ -205,4 +210,18 @@ fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
         _ => None,
     };
     parse_pem(pem).filter_map(certificate).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_says_of_an_error_is_shown_on_one_line() {
+        assert_eq!(
+            beginning("<html>\n  <p>no\u{1b}[31m\r\nsuch page"),
+            "<html> <p>no[31m such page"
+        );
+        assert_eq!(beginning(&"ä".repeat(1000)).chars().count(), 200);
+    }
 }

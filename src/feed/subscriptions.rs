@@ -54,6 +54,8 @@ struct Subscription {
     symbol: String,
     state: State,
     attempts: u8,
+    /// Whether the operator has heard that the venue does not serve it, which is said once.
+    told: bool,
     /// When it was last asked for anew because it had gone mute.
     resubscribed: Option<Instant>,
 }
@@ -216,6 +218,7 @@ impl Subscriptions {
     pub(super) fn accepted(&mut self, subject: &Subject) {
         for topic in self.answered(subject) {
             self.topics[topic].state = State::Acknowledged;
+            self.topics[topic].told = false;
         }
     }
 
@@ -227,7 +230,7 @@ impl Subscriptions {
         let topics = self.answered(quoted.as_ref().unwrap_or(subject));
         if let [only] = topics[..] {
             self.topics[only].state = State::Refused { retry_at: now + LATE_RETRY };
-            return self.report(only, &format!("was refused: {reason}"));
+            return self.tell_once(only, &format!("was refused: {reason}"));
         }
         let parted = |name: fn(&Self, usize) -> String| -> (Vec<usize>, Vec<usize>) {
             topics.iter().partition(|&&it| quotes(reason, &name(self, it)))
@@ -277,11 +280,12 @@ impl Subscriptions {
             let it = &mut self.topics[topic];
             if delivers(it.place, it.channel) {
                 it.state = State::Acknowledged;
+                it.told = false;
             } else if it.attempts < ATTEMPTS_MAX {
                 again.push(topic);
             } else {
                 it.state = State::Unanswered { retry_at: now + LATE_RETRY };
-                self.report(topic, "has not been answered for");
+                self.tell_once(topic, "has not been answered for");
             }
         }
         if !again.is_empty() {
@@ -323,6 +327,13 @@ impl Subscriptions {
         (self.protocol.topic)(&self.topics[topic].as_topic())
     }
 
+    /// Of what is asked for again and again in vain.
+    fn tell_once(&mut self, topic: usize, what: &str) {
+        if !std::mem::replace(&mut self.topics[topic].told, true) {
+            self.report(topic, what);
+        }
+    }
+
     fn report(&mut self, topic: usize, what: &str) {
         self.reports.push(Report { topic: self.name(topic), what: what.to_owned() });
     }
@@ -361,6 +372,7 @@ impl Subscription {
             symbol: symbol.to_owned(),
             state: State::Requested,
             attempts: 0,
+            told: false,
             resubscribed: None,
         }
     }

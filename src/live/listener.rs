@@ -39,10 +39,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum LiveError {
     /// The port cannot be had.
-    #[error(
-        "failed to listen on {addr}: {cause}; listen in [live] says where, and enabled = false \
-         there does without"
-    )]
+    #[error("failed to listen on {addr}: {cause}")]
     Listen {
         /// The address.
         addr: SocketAddr,

@@ -1,5 +1,6 @@
 //! Another configuration for a pipeline that runs.
 
+use log::LevelFilter;
 use parking_lot::Mutex;
 
 use super::{notify, orders::Orders};
@@ -43,13 +44,23 @@ impl Applied<'_> {
         if changes.is_empty() {
             log::info!("the configuration has been read again: nothing has changed");
         }
+        // Of a change of the level both hear, those who listen before it and those after.
+        self.set_log_level(self.plan.log_level.max(new.log_level));
         changes.iter().for_each(say);
         self.apply(&new);
         notify::ready();
     }
 
+    fn set_log_level(&mut self, level: LevelFilter) {
+        if level != self.plan.log_level {
+            log::set_max_level(level);
+            self.plan.log_level = level;
+        }
+    }
+
     /// None of this can fail, so that nothing is applied by half.
     fn apply(&mut self, new: &Plan) {
+        self.set_log_level(new.log_level);
         for (venue, orders) in self.plan.venues.iter_mut().zip(self.orders) {
             let of = venue.protocol.venue;
             if let Some(new) = new.venues.iter().find(|it| it.protocol.venue == of) {

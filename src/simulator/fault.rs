@@ -191,7 +191,10 @@ impl FromStr for FaultPlan {
 
 impl FaultPlan {
     fn set(&mut self, part: &str) -> Result<(), String> {
-        let time = |text: &str| humantime::parse_duration(text).map_err(|e| format!("{part}: {e}"));
+        let time = |text: &str| {
+            let wrong = |_| format!("{part:?} must be a duration such as 10s");
+            humantime::parse_duration(text).map_err(wrong)
+        };
         match part.split_once('=') {
             Some(("after", text)) => self.after = time(text)?,
             Some(("for", text)) => self.lasting = Some(time(text)?),

@@ -26,6 +26,10 @@ const ERRORS: &[(i32, &str, &[&str])] = &[
     (USE, "run -c folder", &["folder", "Is a directory"]),
     (USE, "run -c not-text.toml", &["not-text.toml", "UTF-8"]),
     (USE, "run -c syntax.toml", &["syntax.toml", "line 1", "expected `]`"]),
+    (USE, "run -c one-bracket.toml", &["one-bracket.toml", "line 1", "[[exchange]], with two"]),
+    (USE, "run -c one-asset.toml", &["one-asset.toml", "line 2", "a list, in brackets"]),
+    (USE, "run -c switch.toml", &["switch.toml", "line 2", "expected true or false"]),
+    (USE, "run -c level.toml", &["log.level", "loud", "error, warn, info"]),
     (USE, "run -c unknown-key.toml", &["unknown-key.toml", "line 2", "threds", "threads"]),
     (
         USE,
@@ -56,7 +60,9 @@ const ERRORS: &[(i32, &str, &[&str])] = &[
     (USE, "demo --for soon", &["soon", "such as 20s"]),
     (USE, "demo --rate -1", &["-1", "0 to 100000000"]),
     (USE, "demo --rate many", &["many", "number"]),
-    (USE, "demo --symbols 0", &["0 is not in 1.."]),
+    (USE, "demo --symbols 0", &["'0'", "whole number from 1 to 100000"]),
+    (USE, "demo --symbols -3", &["'-3'", "whole number from 1 to 100000"]),
+    (USE, "demo --symbols many", &["'many'", "whole number from 1 to 100000"]),
     (USE, "demo --listen nowhere", &["nowhere", "127.0.0.1:9001"]),
     (RUN, "demo --listen 127.0.0.1:0 --for 1s --dir a-file", &["a-file", "folder"]),
     (USE, "simulate --listen nowhere", &["nowhere", "127.0.0.1:9001"]),
@@ -66,6 +72,8 @@ const ERRORS: &[(i32, &str, &[&str])] = &[
     (USE, "simulate --tls one", &["2 values"]),
     (USE, "simulate --tls missing.pem missing.pem", &["missing.pem", "No such file"]),
     (USE, "simulate --tls a-file a-file", &["certificate", "PEM"]),
+    (USE, "simulate --seed -1", &["'-1'", "0 or more"]),
+    (USE, "simulate --fault drop:after=x", &["after=x", "such as 10s"]),
     (USE, "simulate --trade-share 2", &["2", "from 0 to 1"]),
     (USE, "simulate --start yesterday", &["yesterday", "2026-11-23T12:00:00Z"]),
     (USE, "simulate --tick 0s", &["0s", "such as 20s"]),
@@ -81,6 +89,10 @@ const ERRORS: &[(i32, &str, &[&str])] = &[
     (RUN, "verify damaged", &["wrong or missing files: 1"]),
     (USE, "gaps missing", &["missing is no dataset", "No such file"]),
     (USE, "gaps a-file", &["a-file is no dataset"]),
+    (USE, "gaps folder", &["folder is no dataset", "quotes, trades"]),
+    (USE, "replay missing", &["missing is no capture", "No such file"]),
+    (USE, "replay folder", &["folder is no capture", ".jsonl.zst"]),
+    (USE, "replay folder --speed fast", &["fast", "max, or a number"]),
     (USE, "gaps damaged --exchange krakn", &["krakn", "binance"]),
     (USE, "top", &["terminal", "/healthz"]),
     (USE, "top --url 8080", &["8080", "http://127.0.0.1:8080"]),
@@ -97,6 +109,10 @@ fn stage(dir: &Path) {
     fs::write(dir.join("not-text.toml"), [0xff, 0xfe]).unwrap();
     write("a-file", "hello");
     write("syntax.toml", "[storage");
+    write("one-bracket.toml", "[exchange]\nname = \"okx\"\n");
+    write("one-asset.toml", "[defaults]\nquote_assets = \"USDT\"\n");
+    write("switch.toml", "[live]\nenabled = \"yes\"\n");
+    write("level.toml", &format!("[log]\nlevel = \"loud\"\n{offline}"));
     write("unknown-key.toml", "[storage]\nthreds = 2\n");
     write("unknown-exchange.toml", "[[exchange]]\nname = \"krakn\"\n");
     write(
@@ -134,6 +150,7 @@ fn every_error_says_what_is_wrong_and_what_would_be_right() {
         for it in *mentions {
             assert!(said.contains(it), "{line} does not mention {it:?}: {said}");
         }
+        assert!(!said.ends_with("\n\n"), "{line}: {said:?}");
         assert!(!said.contains("panicked"), "{line}: {said}");
     }
 }
@@ -154,5 +171,8 @@ fn a_port_in_use_is_named() {
         let said = String::from_utf8(done.stderr).unwrap();
         assert_eq!(done.status.code(), Some(1), "{line}: {said}");
         assert!(said.contains(&addr) && said.contains("in use"), "{line}: {said}");
+        // A configuration that there is not cannot be changed.
+        assert_eq!(said.contains("[live]"), line.starts_with("run"), "{line}: {said}");
+        assert_eq!(said.contains("--listen"), line.starts_with("demo"), "{line}: {said}");
     }
 }

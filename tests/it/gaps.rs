@@ -190,13 +190,28 @@ fn people_get_tables() {
 }
 
 #[test]
-fn a_ledger_that_is_not_there_is_empty_and_a_folder_that_is_not_there_is_a_mistake() {
+fn a_ledger_that_is_not_there_is_empty_and_a_folder_that_is_no_dataset_is_a_mistake() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(lines(&[dir.path().to_str().unwrap()]).is_empty());
-    let missing = dir.path().join("data");
-    let process = Process::start(&["gaps", missing.to_str().unwrap()]);
-    process.until_says(missing.to_str().unwrap());
-    assert_eq!(process.end().0.code(), Some(2));
+    let (begun, other) = (dir.path().join("begun"), dir.path().join("other"));
+    fs::create_dir_all(begun.join("journal")).unwrap();
+    fs::create_dir(&other).unwrap();
+    assert!(lines(&[begun.to_str().unwrap()]).is_empty());
+    for wrong in [other, dir.path().join("missing")] {
+        let process = Process::start(&["gaps", wrong.to_str().unwrap()]);
+        process.until_says(wrong.to_str().unwrap());
+        assert_eq!(process.end().0.code(), Some(2));
+    }
+}
+
+#[test]
+fn a_symbol_that_is_spelled_otherwise_is_no_symbol_without_losses() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("journal")).unwrap();
+    let args = ["gaps", "--symbol", "BTCUSDT", dir.path().to_str().unwrap()];
+    let process = Process::start(&args);
+    process.until_says("no rows of BTCUSDT are in");
+    process.until_says("like BTC-USDT");
+    assert_eq!(process.end().0.code(), Some(0));
 }
 
 #[test]

@@ -53,7 +53,9 @@ fn serve(listener: &TcpListener, stop: &Stop) -> Vec<String> {
         } else if head.starts_with("GET /api/v1/market/all") {
             answer(stream, TICKERS);
         } else {
-            queries.push(speak(stream));
+            let quote =
+                QUOTE.replace("1781111160723", &(1_781_111_160_723_u64 + tokens).to_string());
+            queries.push(speak(stream, &quote));
         }
     }
     queries
@@ -67,9 +69,10 @@ fn answer(mut stream: TcpStream, body: &str) {
     let _ = std::io::copy(&mut stream, &mut std::io::sink());
 }
 
-/// Greets late, delivers once and hangs up; returns the query.
+/// Greets late, delivers `quote` and hangs up; returns the query. What has been told before is not
+/// passed on again.
 #[expect(clippy::result_large_err, reason = "the shape of the callback is the library's")]
-fn speak(stream: TcpStream) -> String {
+fn speak(stream: TcpStream, quote: &str) -> String {
     let mut query = String::new();
     let look = |request: &Request, response: Response| {
         request.uri().query().unwrap_or_default().clone_into(&mut query);
@@ -87,7 +90,7 @@ fn speak(stream: TcpStream) -> String {
     assert_eq!(subscribe["topic"], "/spotMarket/level1:ADA-USDT");
     let id = &subscribe["id"];
     socket.send(Message::text(format!(r#"{{"id":{id},"type":"ack"}}"#))).unwrap();
-    socket.send(Message::text(QUOTE)).unwrap();
+    socket.send(Message::text(quote)).unwrap();
     query
 }
 

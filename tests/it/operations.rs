@@ -94,6 +94,34 @@ fn a_configuration_that_is_read_again_is_applied_or_refused_by_key() {
 }
 
 #[test]
+fn the_level_of_the_log_is_another_one_as_soon_as_it_has_been_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let exchanges = Exchanges::start(&["--exchanges", "okx", "--symbols", "5"]);
+    let level = |it: &str| exchanges.config(dir.path(), &format!("[log]\nlevel = {it:?}\n"), "");
+    let config = level("error");
+    // One more than the file says: warn, and no line about lists and addresses.
+    let collector = Process::start(&["run", "-v", "-c", &config]);
+    eventually("it collects", || 0 < exchanges.sent("quotes"));
+    level("info");
+    collector.signal("HUP");
+    collector.until_says("log.level: warn -> debug, applied");
+    let before = collector.stderr();
+    assert!(before.lines().next().unwrap().contains("log.level"), "{before}");
+    collector.signal("HUP");
+    collector.until_says("nothing has changed");
+    level("loud");
+    collector.signal("HUP");
+    collector.until_says("log.level: must be one of off, error, warn, info, debug, trace");
+    level("off");
+    collector.signal("HUP");
+    collector.until_says("log.level: debug -> error, applied");
+    collector.signal("TERM");
+    let (status, said) = collector.end_of_log();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.trim_end().ends_with("log.level: debug -> error, applied"), "{said}");
+}
+
+#[test]
 fn a_message_of_any_kind_is_one_json_object_on_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let exchanges = Exchanges::start(&["--exchanges", "okx", "--symbols", "5"]);

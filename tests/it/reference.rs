@@ -85,7 +85,7 @@ fn page() -> String {
     let (sections, keys) = shipped();
     let mut page = String::from(
         "# Configuration\n\n\
-         Made from [config.toml](../config.toml), whose values are the defaults: \
+         Made from `config.toml`, whose values are the defaults: \
          `UPDATE_DOCS=1 cargo test --test it reference` writes it anew. `validate` checks a \
          configuration and prints the plan. A key that is not known, a value that cannot be, or a venue \
          that is there twice is an error (exit code 2) that names the line or the key. Durations are \

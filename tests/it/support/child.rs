@@ -59,6 +59,13 @@ impl Process {
         assert!(sent.success(), "kill -s {name} {pid}");
     }
 
+    /// Waits for the end; returns how it ended and all that was logged.
+    pub(crate) fn end_of_log(self) -> (ExitStatus, String) {
+        let stderr = self.stderr.reopen().unwrap();
+        let (status, _) = self.end();
+        (status, std::io::read_to_string(stderr).unwrap())
+    }
+
     /// Waits for the end; returns how it ended and the rest of what was printed.
     pub(crate) fn end(mut self) -> (ExitStatus, String) {
         let mut rest = String::new();
