@@ -110,7 +110,7 @@ struct Book {
 }
 
 #[derive(Deserialize)]
-struct Print<'a> {
+struct Print {
     #[serde(rename = "T")]
     time: Option<Millis>,
     #[serde(rename = "p")]
@@ -120,8 +120,8 @@ struct Print<'a> {
     #[serde(rename = "m")]
     buyer_is_maker: Option<Flag>,
     /// Swaps have none.
-    #[serde(borrow, rename = "t")]
-    id: Option<Id<'a>>,
+    #[serde(default, rename = "t")]
+    id: TradeId,
 }
 
 /// Every frame is a gzip member of its own, pings too.
@@ -169,7 +169,7 @@ fn decode_json(frame: Frame<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
             book(symbol, &read(data)?, inbox)?;
         }
         (Some((symbol, "trade")), Some(data)) if !refused => {
-            one_or_each(data, |it| print(symbol, &it, inbox))?;
+            one_or_each(data, |it| print(symbol, it, inbox))?;
         }
         (Some((_, other)), Some(_)) if !refused => inbox.ignore(other),
         _ => answer(frame, inbox),
@@ -206,12 +206,11 @@ fn book(symbol: &str, it: &Book, inbox: &mut Inbox) -> Result<(), DecodeError> {
     inbox.quote(symbol, ts, it.update.map(|it| it.0), bid, ask)
 }
 
-fn print(symbol: &str, it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
+fn print(symbol: &str, it: Print, inbox: &mut Inbox) -> Result<(), DecodeError> {
     let side = match it.buyer_is_maker {
         Some(Flag(true)) => Side::Sell,
         Some(Flag(false)) => Side::Buy,
         None => Side::Unknown,
     };
-    let id = it.id.as_ref().map_or(TradeId::None, |Id(id)| TradeId::parse(id));
-    inbox.trade(symbol, it.time.and_then(|it| it.0), level(it.price, it.size), side, id)
+    inbox.trade(symbol, it.time.and_then(|it| it.0), level(it.price, it.size), side, it.id)
 }

@@ -114,8 +114,8 @@ struct Print<'a> {
     size: Num,
     #[serde(borrow)]
     side: Option<Text<'a>>,
-    #[serde(borrow)]
-    trade_id: Option<Id<'a>>,
+    #[serde(default)]
+    trade_id: TradeId,
 }
 
 /// Both sides of the book.
@@ -165,7 +165,7 @@ fn decode_json(frame: Frame<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
         // A subscription starts with a snapshot of past trades, the newest first: after a reconnect
         // they fill the gap, and say again what came before it. Their ids tell which.
         (None, Some("trade"), Some(symbol), Some(data)) => {
-            each(data, |it| print(symbol, &it, inbox))?;
+            each(data, |it| print(symbol, it, inbox))?;
         }
         (None, Some(other), _, Some(_)) => inbox.ignore(other),
         (Some("subscribe"), ..) => inbox.notice(Notice::Accepted(subject())),
@@ -180,8 +180,7 @@ fn decode_json(frame: Frame<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
     Ok(())
 }
 
-fn print(symbol: &str, it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
+fn print(symbol: &str, it: Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
     let side = side(it.side.as_ref());
-    let id = it.trade_id.as_ref().map_or(TradeId::None, |Id(id)| TradeId::parse(id));
-    inbox.trade(symbol, it.ts.and_then(|it| it.0), level(it.price, it.size), side, id)
+    inbox.trade(symbol, it.ts.and_then(|it| it.0), level(it.price, it.size), side, it.trade_id)
 }

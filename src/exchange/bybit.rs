@@ -114,8 +114,8 @@ struct Print<'a> {
     size: Num,
     #[serde(rename = "p")]
     price: Num,
-    #[serde(borrow, rename = "i")]
-    id: Option<Id<'a>>,
+    #[serde(default, rename = "i")]
+    id: TradeId,
 }
 
 /// Both sides of the book, as spot and as perpetuals order the keys.
@@ -140,7 +140,7 @@ fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
         if topic.0.starts_with("orderbook.1.") {
             book(&frame, data, inbox)?;
         } else if topic.0.starts_with("publicTrade.") {
-            each(data, |it| print(&it, inbox))?;
+            each(data, |it| print(it, inbox))?;
         } else {
             inbox.ignore(&topic.0);
         }
@@ -170,13 +170,12 @@ fn book(frame: &Frame<'_>, data: &RawValue, inbox: &mut Inbox) -> Result<(), Dec
     inbox.update(&symbol.0, ts, update.map(|it| it.0), side(bids), side(asks))
 }
 
-fn print(it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
+fn print(it: Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
     let side = match &*it.side.0 {
         "Buy" => Side::Buy,
         "Sell" => Side::Sell,
         _ => Side::Unknown,
     };
-    let id = it.id.as_ref().map_or(TradeId::None, |Id(id)| TradeId::parse(id));
     let ts = it.time.and_then(|it| it.0);
-    inbox.trade(&it.symbol.0, ts, level(it.price, it.size), side, id)
+    inbox.trade(&it.symbol.0, ts, level(it.price, it.size), side, it.id)
 }

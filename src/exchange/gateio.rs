@@ -141,8 +141,8 @@ struct Book<'a> {
 
 #[derive(Deserialize)]
 struct Print<'a> {
-    #[serde(borrow)]
-    id: Option<Id<'a>>,
+    #[serde(default)]
+    id: TradeId,
     create_time: Option<Seconds>,
     create_time_ms: Option<Millis>,
     #[serde(borrow, alias = "contract")]
@@ -205,7 +205,7 @@ fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
             one_or_each(result, |it| book(&it, inbox))?;
         }
         (Some("trades"), Some("update"), Some(result)) => {
-            one_or_each(result, |it| print(&it, inbox))?;
+            one_or_each(result, |it| print(it, inbox))?;
         }
         (Some("system"), _, result) => {
             inbox.notice(Notice::Closing(result.map_or("", RawValue::get).to_owned()));
@@ -241,7 +241,7 @@ fn book(it: &Book<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
     inbox.quote(&it.symbol.0, ts, sequence, bid, ask)
 }
 
-fn print(it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
+fn print(it: Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
     let (size, side) = match (it.amount, it.side.as_ref().map(|it| &*it.0), it.size) {
         (Some(size), Some("buy"), _) => (size, Side::Buy),
         (Some(size), Some("sell"), _) => (size, Side::Sell),
@@ -251,6 +251,5 @@ fn print(it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
         (None, _, None) => return Err(DecodeError::Value("a trade without a size")),
     };
     let ts = it.create_time_ms.and_then(|it| it.0).or(it.create_time.and_then(|it| it.0));
-    let id = it.id.as_ref().map_or(TradeId::None, |Id(id)| TradeId::parse(id));
-    inbox.trade(&it.currency_pair.0, ts, level(it.price, size), side, id)
+    inbox.trade(&it.currency_pair.0, ts, level(it.price, size), side, it.id)
 }

@@ -134,8 +134,8 @@ struct Print<'a> {
     side: Option<Text<'a>>,
     price: Num,
     size: Num,
-    #[serde(borrow)]
-    trade_id: Option<Id<'a>>,
+    #[serde(default)]
+    trade_id: TradeId,
     #[serde(alias = "ts")]
     time: Option<Stamp>,
 }
@@ -176,7 +176,7 @@ fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
             Some("message"),
             Some(("/market/match" | "/contractMarket/execution", symbol)),
             Some(data),
-        ) => one_or_each(data, |it| print(symbol, &it, inbox))?,
+        ) => one_or_each(data, |it| print(symbol, it, inbox))?,
         (Some("message"), Some((other, _)), _) => inbox.ignore(other),
         (Some(kind), ..) => {
             let notice = control(kind, &frame);
@@ -216,8 +216,7 @@ fn ticker(symbol: &str, it: &Ticker, inbox: &mut Inbox) -> Result<(), DecodeErro
     inbox.quote(symbol, it.ts.and_then(|it| it.0), it.sequence.map(|it| it.0), bid, ask)
 }
 
-fn print(symbol: &str, it: &Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
+fn print(symbol: &str, it: Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
     let side = side(it.side.as_ref());
-    let id = it.trade_id.as_ref().map_or(TradeId::None, |Id(id)| TradeId::parse(id));
-    inbox.trade(symbol, it.time.and_then(|it| it.0), level(it.price, it.size), side, id)
+    inbox.trade(symbol, it.time.and_then(|it| it.0), level(it.price, it.size), side, it.trade_id)
 }

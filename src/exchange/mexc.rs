@@ -197,7 +197,7 @@ struct Depth {
 }
 
 #[derive(Deserialize)]
-struct Print<'a> {
+struct Print {
     #[serde(rename = "p")]
     price: Num,
     #[serde(rename = "v")]
@@ -206,8 +206,8 @@ struct Print<'a> {
     side: Option<Int>,
     #[serde(rename = "t")]
     time: Option<Millis>,
-    #[serde(borrow, rename = "i")]
-    id: Option<Id<'a>>,
+    #[serde(default, rename = "i")]
+    id: TradeId,
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
@@ -225,11 +225,10 @@ fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
             inbox.quote(symbol, ts, it.version.map(|it| it.0), it.bids.best, it.asks.best)?;
         }
         ("push.deal", Some(symbol), Some(data)) => {
-            one_or_each(data, |it: Print<'_>| {
+            one_or_each(data, |it: Print| {
                 let side = side(it.side.map_or(0, |it| it.0));
-                let id = it.id.as_ref().map_or(TradeId::None, |Id(id)| TradeId::parse(id));
                 let ts = it.time.and_then(|it| it.0);
-                inbox.trade(symbol, ts, level(it.price, it.contracts), side, id)
+                inbox.trade(symbol, ts, level(it.price, it.contracts), side, it.id)
             })?;
         }
         ("pong", ..) => inbox.notice(Notice::Pong),

@@ -122,7 +122,7 @@ fn replay(protocol: &Protocol) -> String {
 }
 
 /// The lists, and a request for what they list.
-fn lists(protocol: &Protocol, out: &mut String) -> Vec<Instrument> {
+pub(crate) fn lists(protocol: &Protocol, out: &mut String) -> Vec<Instrument> {
     let body = |name| {
         let file = fixtures(protocol).into_iter().find(|it| it.ends_with(name)).unwrap();
         fs::read_to_string(file).unwrap()

@@ -7,7 +7,7 @@ use serde::{
     de::{Error, Unexpected, Visitor},
 };
 
-use crate::market::Side;
+use crate::market::{Side, TradeId};
 
 /// Text from an exchange: borrowed when it can be, owned when the JSON had escapes in it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -40,6 +40,32 @@ impl<'de: 'a, 'a> Deserialize<'de> for Id<'a> {
             }
             fn visit_unit<E: Error>(self) -> Result<Id<'de>, E> {
                 Ok(Id(Cow::Borrowed("")))
+            }
+        }
+        de.deserialize_any(V)
+    }
+}
+
+/// Text or a number, of which nothing has to be kept as text.
+impl<'de> Deserialize<'de> for TradeId {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        struct V;
+        impl Visitor<'_> for V {
+            type Value = TradeId;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an id: text or a whole number")
+            }
+            fn visit_str<E: Error>(self, s: &str) -> Result<TradeId, E> {
+                Ok(TradeId::parse(s))
+            }
+            fn visit_u64<E: Error>(self, n: u64) -> Result<TradeId, E> {
+                Ok(TradeId::Number(n))
+            }
+            fn visit_i64<E: Error>(self, n: i64) -> Result<TradeId, E> {
+                Ok(TradeId::parse(&n.to_string()))
+            }
+            fn visit_unit<E: Error>(self) -> Result<TradeId, E> {
+                Ok(TradeId::None)
             }
         }
         de.deserialize_any(V)
