@@ -7,5 +7,6 @@ pub(crate) mod gaps;
 pub(crate) mod log;
 pub(crate) mod rows;
 pub(crate) mod shim;
+pub(crate) mod stage;
 pub(crate) mod tls;
 pub(crate) mod world;
