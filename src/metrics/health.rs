@@ -75,9 +75,12 @@ pub struct Snapshot {
 }
 
 impl VenueHealth {
-    /// Market data was received at `time`.
+    /// Market data was received at `time`; 0 for none. A later call says more than a later time: the
+    /// clock may have been set back.
     pub fn heard(&self, time: Nanos) {
-        self.heard.fetch_max(time.0, Ordering::Relaxed);
+        if time.0 != 0 {
+            self.heard.store(time.0, Ordering::Relaxed);
+        }
     }
 
     /// The lists have been read.

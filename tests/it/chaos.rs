@@ -32,7 +32,10 @@ const RESIDENT_MORE_MAX: u64 = 64 << 20;
 
 /// Whether what was under way is lost with a fault.
 fn loses(fault: &Fault) -> bool {
-    matches!(fault, Fault::Drop | Fault::HalfOpen | Fault::Oversized | Fault::Garbage)
+    matches!(
+        fault,
+        Fault::Drop | Fault::HalfOpen | Fault::Oversized | Fault::Garbage | Fault::WrongEncoding
+    )
 }
 
 fn fault(rng: &mut Rng, simulator: &Simulator, venue: Venue) -> Fault {
@@ -48,8 +51,15 @@ fn fault(rng: &mut Rng, simulator: &Simulator, venue: Venue) -> Fault {
         Fault::Garbage,
         Fault::LoseTrades,
         Fault::Torn,
+        Fault::Trickle,
+        Fault::WrongEncoding,
+        Fault::Twice,
+        Fault::Swap,
+        Fault::BadToken,
         Fault::Oversized,
         Fault::Refuse,
+        // Not 451, after which the program waits for ten minutes on purpose: see `faults::status`.
+        Fault::Http(429),
         Fault::Http(503),
         Fault::MuteSymbol(symbol),
     ];
@@ -79,7 +89,7 @@ fn whatever_goes_wrong_all_is_stored_or_declared_and_everything_comes_back() {
                     lossy.insert(venue);
                 }
                 stage.simulator.inject(venue, fault.clone());
-                if matches!(fault, Fault::Refuse | Fault::Http(_)) {
+                if matches!(fault, Fault::Refuse | Fault::BadToken | Fault::Http(_)) {
                     stage.simulator.inject(venue, Fault::Eof);
                 }
             }

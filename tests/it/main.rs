@@ -8,6 +8,7 @@ mod config;
 mod corpus;
 mod decode;
 mod errors;
+mod faults;
 mod format;
 mod gaps;
 mod garbage;

@@ -71,13 +71,10 @@ impl Scene<'_> {
         thread::scope(|scope| {
             let _closing = RequestOnDrop(&closing_time);
             scope.spawn(|| simulator.serve(&closing_time));
-            let args = ["run", "-c", file.to_str().unwrap()];
-            let program = Process::launch(&self.launcher, &args, &self.vars);
-            program.until_says("metrics on http://");
-            let said = program.stderr();
-            let served = said.split("metrics on http://").nth(1).unwrap();
-            let served = served.split('/').next().unwrap().parse().unwrap();
-            play(Stage { simulator: &simulator, program, served, venues });
+            let file = file.to_str().unwrap().to_owned();
+            let program = Process::launch(&self.launcher, &["run", "-c", &file], &self.vars);
+            let served = served_by(&program);
+            play(Stage { simulator: &simulator, program, served, venues, file });
         });
     }
 }
@@ -88,6 +85,16 @@ pub(crate) struct Stage<'a> {
     pub(crate) program: Process,
     pub(crate) served: SocketAddr,
     pub(crate) venues: Vec<Venue>,
+    /// The configuration.
+    file: String,
+}
+
+/// The address that a program serves its clients at.
+fn served_by(program: &Process) -> SocketAddr {
+    program.until_says("metrics on http://");
+    let said = program.stderr();
+    let served = said.split("metrics on http://").nth(1).unwrap();
+    served.split('/').next().unwrap().parse().unwrap()
 }
 
 /// Of samples by venue, that of one.
@@ -96,6 +103,15 @@ pub(crate) fn of(samples: &BTreeMap<String, u64>, venue: &Venue) -> u64 {
 }
 
 impl Stage<'_> {
+    /// Kills the program, without a warning, and starts it again.
+    pub(crate) fn restart(&mut self) {
+        self.program.signal("KILL");
+        let next = Process::start(&["run", "-c", &self.file]);
+        let (status, _) = std::mem::replace(&mut self.program, next).end();
+        assert!(!status.success());
+        self.served = served_by(&self.program);
+    }
+
     /// What `GET path` answers, its head included.
     pub(crate) fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.served).unwrap();
@@ -130,8 +146,23 @@ impl Stage<'_> {
         samples
     }
 
+    /// Waits until all connections that there should be are up, and each venue delivers.
     pub(crate) fn until_all_deliver(&self) {
+        eventually("all are connected", || {
+            let health = self.health();
+            health["exchanges"].as_array().unwrap().iter().all(|it| {
+                let connections = &it["connections"];
+                0 < connections["wanted"].as_u64().unwrap()
+                    && connections["up"] == connections["wanted"]
+            })
+        });
         self.until_deliver(&self.venues);
+    }
+
+    /// What `/healthz` says, whatever its status.
+    pub(crate) fn health(&self) -> serde_json::Value {
+        let page = self.get("/api/v1/health");
+        serde_json::from_str(page.split_once("\r\n\r\n").unwrap().1).unwrap()
     }
 
     pub(crate) fn until_deliver(&self, venues: &[Venue]) {
