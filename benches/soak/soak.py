@@ -49,6 +49,7 @@ def arguments():
     it.add_argument("--rate", type=float, default=1000, help="messages a second over all venues")
     it.add_argument("--symbols", type=int, default=20, help="of each venue")
     it.add_argument("--every", type=float, default=15, help="seconds between faults, on average")
+    it.add_argument("--rotate", default="1m", help="age of a file when it is closed")
     it.add_argument("--sample", type=float, default=5, help="seconds between samples")
     it.add_argument("--growth-max", type=float, default=10, help="per cent an hour that memory may grow by")
     it.add_argument("--seed", type=int, default=random.randrange(1_000_000))
@@ -174,7 +175,7 @@ def start(options, faults, folder):
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         text = (
-            f'[storage]\ndir = "{folder / "data"}"\nrotate = "1m"\n[live]\nlisten = "127.0.0.1:{port}"\n'
+            f'[storage]\ndir = "{folder / "data"}"\nrotate = "{options.rotate}"\n[live]\nlisten = "127.0.0.1:{port}"\n'
             '[defaults]\nmin_quote_volume = 0.0\nheartbeat_timeout = "5s"\nstale_after = "10s"\n'
         )
         folder.joinpath("config.toml").write_text(text + said.read_text())

@@ -95,6 +95,10 @@ impl Connection<'_> {
             for cursor in self.topics.of_mut(channel).iter_mut().filter_map(|it| it.cursor.as_mut())
             {
                 let next = cursor.beat.next(count).max(cursor.next);
+                if cursor.next < next {
+                    // What is left out is not told again either.
+                    cursor.first = next;
+                }
                 self.tally.skipped += next - std::mem::replace(&mut cursor.next, next);
             }
         }
@@ -174,10 +178,11 @@ impl Connection<'_> {
         let first = std::mem::replace(&mut cursor.next, due);
         let row = &self.served.rows[topic.row];
         if !row.moves() {
+            cursor.first = due;
             return;
         }
         if self.holding.mute_symbols && self.served.mutes(row) {
-            self.tally.skipped += due - first;
+            (self.tally.skipped, cursor.first) = (self.tally.skipped + due - first, due);
             return;
         }
         let told = cursor.stream.tell(due);
@@ -204,6 +209,7 @@ impl Connection<'_> {
         }
         let mut rng = teller.chance(frame);
         if self.holding.lose_trades && rng.u8(..LOSE_EVERY) == 0 {
+            cursor.first = frame + 1;
             self.served.counters.add(&Load { lost_trades: end - begin, ..Load::default() });
             return 0;
         }
