@@ -32,10 +32,9 @@ pub(super) fn wrongly_encoded(wire: Wire, good: &[u8], rng: &mut Rng) -> (Wire, 
     match (wire, rng.u8(..4)) {
         (_, 0) => no_utf8(),
         (_, 1) => cut(),
-        (Wire::Text, _) => (Wire::Binary, good.to_vec()),
         (Wire::Binary, _) => (Wire::Text, b"0a0b2f73706f74".to_vec()),
         (Wire::Gzip, 2) => (Wire::Text, good[..good.len() / 2].to_vec()),
-        (Wire::Gzip, _) => (Wire::Binary, good.to_vec()),
+        (Wire::Text | Wire::Gzip, _) => (Wire::Binary, good.to_vec()),
     }
 }
 

@@ -280,10 +280,11 @@ impl Connection<'_> {
             let make =
                 if self.holding.garbage { garbage::broken } else { garbage::wrongly_encoded };
             let (wire, broken) = make(self.rules.data, good, &mut self.rng);
-            return drop(self.pipe.out.frame(wire, |out| {
+            self.pipe.out.frame(wire, |out| {
                 out.extend_from_slice(&broken);
                 Load { garbage: 1, ..Load::default() }
-            }));
+            });
+            return;
         }
         if self.holding.twice {
             let frame = self.pipe.out.take();

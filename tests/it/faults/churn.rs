@@ -36,8 +36,9 @@ fn instruments_that_come_and_go_cost_nothing_and_leave_nothing() {
                 })
                 .collect();
             for listed in [false, true] {
-                // Before it notices that an instrument is back, nobody asks for its data.
-                stage.simulator.set_rate(if listed { 0.0 } else { RATE });
+                // What is sent of an instrument while the program does not know that it is back, or has
+                // taken it off already, is nothing that it should have.
+                stage.hush();
                 for (venue, symbols) in stage.venues.iter().zip(&changing) {
                     for it in symbols {
                         assert!(stage.simulator.set_listed(*venue, it, listed));

@@ -110,10 +110,15 @@ pub(crate) fn accounted_for_after(
         let [stored_all, sent_all] = [stored, all].map(|it| it.iter().sum::<u64>());
         account.sent += sent_all;
         account.missing += sent_all.saturating_sub(stored_all);
+        // What a fault kept back may have been told later, by venues that tell the last trades on
+        // subscribe; the exchange has not counted it then.
+        let all_and_more = [all[0] + sent.skipped, all[1] + sent.skipped];
+        let no_more = (0..2).all(|it| stored[it] <= all_and_more[it]);
+        assert!(no_more, "{venue}: {stored:?} of {all:?}, {} kept back", sent.skipped);
         if !lossy.contains(venue) || !gaps.iter().any(|it| it.venue == name) {
-            assert_eq!(stored, all, "{venue}: lost in silence");
+            let no_less = (0..2).all(|it| all[it] <= stored[it]);
+            assert!(no_less, "{venue}: lost in silence: {stored:?} of {all:?}");
         }
-        assert!(stored[0] <= all[0] && stored[1] <= all[1], "{venue}: {stored:?} of {all:?}");
     }
     account
 }

@@ -180,8 +180,8 @@ impl Stage<'_> {
         });
     }
 
-    /// Ends the flow and the program, and says what was sent; what is on its way arrives before.
-    pub(crate) fn end(self) -> Vec<(Venue, Sent)> {
+    /// Ends the flow, and waits until nothing is under way.
+    pub(crate) fn hush(&self) {
         self.simulator.set_rate(0.0);
         let frames = || self.venues.iter().map(|it| self.simulator.sent(*it).frames).sum::<u64>();
         let (mut before, mut same) = (0, 0);
@@ -191,6 +191,11 @@ impl Stage<'_> {
             before = now;
             20 < same
         });
+    }
+
+    /// Ends the flow and the program, and says what was sent; what is on its way arrives before.
+    pub(crate) fn end(self) -> Vec<(Venue, Sent)> {
+        self.hush();
         for &venue in &self.venues {
             self.simulator.inject(venue, Fault::Http(503));
             self.simulator.inject(venue, Fault::Eof);
