@@ -102,8 +102,9 @@ fn who_cannot_prove_who_it_is_gets_nothing_and_the_others_go_on() {
                     "it was trusted"
                 );
             }
-            // More than one attempt, and fewer than without a backoff.
-            doors.iter().for_each(|it| it.lead_to(Behind::Server(good.addr())));
+            for it in &doors {
+                it.lead_to(Behind::Server(good.addr()));
+            }
             let mended = Instant::now();
             stage.until_all_deliver();
             println!("back in {:.1} s", mended.elapsed().as_secs_f64());

@@ -25,7 +25,7 @@ const GATEIO: Venue = Venue::new(Exchange::Gateio, Market::Spot);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The head of a TLS record of 16 KiB, and its body, which would take a quarter of an hour.
-const RECORD: [u8; 16_389] = {
+static RECORD: [u8; 16_389] = {
     let mut record = [0; 16_389];
     record[0] = 0x16;
     record[1] = 3;

@@ -41,15 +41,17 @@ fn suffer(fault: &Fault, hurt: bool) {
             }
             stage.until_deliver(&others);
             hold(millis);
-            these.iter().for_each(|it| stage.simulator.clear(*it));
+            for it in &these {
+                stage.simulator.clear(*it);
+            }
             let cleared = Instant::now();
             stage.until_deliver(&these);
             back.push(cleared.elapsed().as_secs_f64());
             let now = stage.metric("reconnects_total");
             for venue in &others {
                 assert_eq!(
-                    of(&now, venue),
-                    of(&reconnects, venue),
+                    of(&now, *venue),
+                    of(&reconnects, *venue),
                     "{venue} has nothing to do with it"
                 );
             }

@@ -98,7 +98,7 @@ fn served_by(program: &Process) -> SocketAddr {
 }
 
 /// Of samples by venue, that of one.
-pub(crate) fn of(samples: &BTreeMap<String, u64>, venue: &Venue) -> u64 {
+pub(crate) fn of(samples: &BTreeMap<String, u64>, venue: Venue) -> u64 {
     samples.get(&venue.to_string()).copied().unwrap_or_default()
 }
 
@@ -169,14 +169,14 @@ impl Stage<'_> {
         let before = self.metric("events_total");
         eventually(&format!("{venues:?} deliver"), || {
             let now = self.metric("events_total");
-            venues.iter().all(|it| of(&before, it) + 20 < of(&now, it))
+            venues.iter().all(|it| of(&before, *it) + 20 < of(&now, *it))
         });
     }
 
     pub(crate) fn until_connections(&self, what: &str, holds: impl Fn(u64) -> bool) {
         eventually(what, || {
             let up = self.metric("connections_up");
-            self.venues.iter().all(|it| holds(of(&up, it)))
+            self.venues.iter().all(|it| holds(of(&up, *it)))
         });
     }
 
