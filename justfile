@@ -82,6 +82,11 @@ load *args:
     cargo build --release
     benches/load/load.py target/release/spread-aggregator {{args}}
 
+# a day against exchanges that fail at random, or --minutes N; the report has what memory has grown by
+soak *args:
+    cargo build --release
+    benches/soak/soak.py target/release/spread-aggregator --report target/tmp/soak.md {{args}}
+
 # the pipeline against simulated exchanges
 run *args:
     cargo run --release -- demo {{args}}

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tungstenite::error::ProtocolError;
 
-use super::{http::HttpError, session::Verdict, socket::ConnectError};
+use super::{
+    http::{HttpError, wait_after},
+    session::Verdict,
+    socket::ConnectError,
+};
 use crate::metrics::ReconnectReason;
-
-/// A venue that says it does not serve us is asked again this late.
-const REFUSED_WAIT: Duration = Duration::from_mins(10);
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +58,8 @@ impl Disconnect {
     pub(super) fn at_least(&self) -> Duration {
         match self {
             Disconnect::Address(err) => err.at_least(),
-            Disconnect::Connect(ConnectError::Http { status: 403 | 451, .. }) => REFUSED_WAIT,
-            Disconnect::Connect(ConnectError::Http { retry_after: Some(wait), .. }) => {
-                (*wait).min(REFUSED_WAIT)
+            Disconnect::Connect(ConnectError::Http { status, retry_after, .. }) => {
+                wait_after(*status, *retry_after)
             }
             _ => Duration::ZERO,
         }

@@ -10,10 +10,12 @@ use super::{
     budget::Budget,
     http::{Client, HttpError},
     shard::Shard,
+    socket::now,
 };
 use crate::{
     exchange::{Listing, Protocol, Volume},
     market::{Instrument, Venue},
+    metrics::health::Failure,
     stop::Stop,
 };
 
@@ -73,7 +75,7 @@ impl DiscoveryError {
 }
 
 /// Reads a venue's lists, again and again until it works; `None` when the program stops first.
-/// `failed` is set if it has not worked at once.
+/// `failed` is told of each time that it has not worked.
 ///
 /// A list that cannot be read is not an empty one: nothing is ever concluded from a failure.
 pub fn discover_until_stopped(
@@ -82,7 +84,7 @@ pub fn discover_until_stopped(
     base: &str,
     filter: &Filter,
     stop: &Stop,
-    failed: &mut bool,
+    mut failed: impl FnMut(Failure),
 ) -> Option<Found> {
     let mut backoff = Backoff::default();
     let mut lines = Budget::new(ATTEMPT_LINES_MAX);
@@ -91,13 +93,13 @@ pub fn discover_until_stopped(
             Ok(found) => return Some(found),
             Err(_) if stop.requested() => return None,
             Err(err) => {
-                *failed = true;
                 let wait = backoff.after_failure().max(err.at_least());
-                let seconds = wait.as_secs_f64();
+                let (venue, seconds) = (protocol.venue, wait.as_secs_f64());
+                let said = format!("{venue}: {err}; trying again in {seconds:.1} s");
                 if let Some(more) = lines.ask(Instant::now()) {
-                    let venue = protocol.venue;
-                    log::warn!("{venue}: {err}; trying again in {seconds:.1} s{more}");
+                    log::warn!("{said}{more}");
                 }
+                failed(Failure { time: now(), said });
                 let _ = stop.wait(wait);
             }
         }

@@ -21,8 +21,31 @@ const BODY_MAX: Duration = Duration::from_mins(1);
 const BODY_BYTES_MAX: u64 = 128 << 20;
 /// What a collector says of itself is some 100 KiB.
 const PAGE_BYTES_MAX: u64 = 16 << 20;
-/// A venue that says it does not serve us is asked again this late.
+/// A venue that says it does not serve us is asked again this late. It is also the longest that a
+/// venue can have us wait.
 const REFUSED_WAIT: Duration = Duration::from_mins(10);
+/// A venue that says we ask too often, and not for how long to stop, is asked again this late.
+const EASE_WAIT: Duration = Duration::from_secs(5);
+
+/// The least time to wait after an answer of `status`, whatever the backoff says, which may be no time
+/// at all.
+pub(super) fn wait_after(status: u16, retry_after: Option<Duration>) -> Duration {
+    match (status, retry_after) {
+        (403 | 451, _) => REFUSED_WAIT,
+        (_, Some(wait)) => wait.min(REFUSED_WAIT),
+        (418 | 429, None) => EASE_WAIT,
+        _ => Duration::ZERO,
+    }
+}
+
+/// What a status says of us, to be put after it.
+pub(super) fn meaning(status: u16) -> &'static str {
+    match status {
+        403 | 451 => " (it does not serve us from here)",
+        418 | 429 => " (we ask too often)",
+        _ => "",
+    }
+}
 
 /// Why there is no answer to a request.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +59,7 @@ pub enum HttpError {
         cause: Box<ureq::Error>,
     },
     /// An answer that is another than was asked for.
-    #[error("{url} answered HTTP {status}: {body}")]
+    #[error("{url} answered HTTP {status}{}: {body}", meaning(*status))]
     Status {
         /// What was asked for.
         url: String,
@@ -61,8 +84,7 @@ impl HttpError {
     /// The least time to wait before trying again, whatever the backoff says.
     pub(super) fn at_least(&self) -> Duration {
         match self {
-            HttpError::Status { status: 403 | 451, .. } => REFUSED_WAIT,
-            HttpError::Status { retry_after: Some(wait), .. } => (*wait).min(REFUSED_WAIT),
+            HttpError::Status { status, retry_after, .. } => wait_after(*status, *retry_after),
             _ => Duration::ZERO,
         }
     }
@@ -223,5 +245,18 @@ mod tests {
             "<html> <p>no[31m such page"
         );
         assert_eq!(beginning(&"ä".repeat(1000)).chars().count(), 200);
+    }
+
+    #[test]
+    fn a_refusal_is_waited_out_for_as_long_as_it_asks_for() {
+        let seconds = |status, retry_after: Option<u64>| {
+            wait_after(status, retry_after.map(Duration::from_secs)).as_secs()
+        };
+        assert_eq!(seconds(429, Some(30)), 30);
+        assert_eq!(seconds(418, Some(259_200)), 600, "a bound on what a venue can ask for");
+        assert_eq!(seconds(429, None), 5);
+        assert_eq!(seconds(503, Some(7)), 7);
+        assert_eq!(seconds(503, None), 0, "the backoff decides");
+        assert_eq!([403, 451].map(|it| seconds(it, Some(1))), [600, 600]);
     }
 }

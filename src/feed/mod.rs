@@ -51,7 +51,7 @@ use crate::{
     exchange::Protocol,
     ledger::Ledger,
     market::Channel,
-    metrics::VenueMetrics,
+    metrics::{VenueMetrics, health::Failure},
     stop::Stop,
 };
 use native_tls::TlsConnector;
@@ -198,10 +198,11 @@ pub fn run(feed: &Feed, shared: &Shared<'_>, losses: &mut Losses) {
             backoff.reset();
         }
         let wait = backoff.after_failure().max(ended.at_least());
+        let said = format!("{}: {ended}; trying again in {:.1} s", feed.name, wait.as_secs_f64());
         if let Some(more) = attempts.ask(Instant::now()) {
-            let seconds = wait.as_secs_f64();
-            log::warn!("{}: {ended}; trying again in {seconds:.1} s{more}", feed.name);
+            log::warn!("{said}{more}");
         }
+        shared.metrics.health.failed(Failure { time: now(), said });
         if shared.stop.wait(wait) {
             return;
         }

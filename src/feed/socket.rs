@@ -18,6 +18,7 @@ use tungstenite::{
     protocol::WebSocketConfig,
 };
 
+use super::http::meaning;
 use crate::{market::Nanos, stop::Stop};
 
 /// How long a read may wait, and with it everything that waits for a reader to look up.
@@ -77,7 +78,7 @@ pub(super) enum ConnectError {
         host: String,
     },
     /// The peer answered with something else than a WebSocket.
-    #[error("{host} answered HTTP {status}")]
+    #[error("{host} answered HTTP {status}{}", meaning(*status))]
     Http {
         /// The name.
         host: String,
@@ -354,10 +355,16 @@ impl Write for Ahead {
 
 /// The TCP stream, which knows when its bytes came: one clock reading for each that yields some,
 /// however many messages they hold.
+///
+/// Who calls it reads until a message, a record or a handshake is whole, and looks at nothing else
+/// meanwhile. A peer that sends byte by byte must not keep it there: when bytes have come for
+/// [`PATIENCE`] without a pause, one read says that there are none.
 #[derive(Debug)]
 struct Tap {
     tcp: TcpStream,
     ts_recv: Nanos,
+    /// When the first bytes came since a read had none.
+    busy_since: Option<Nanos>,
     bytes: u64,
 }
 
@@ -366,14 +373,21 @@ impl Tap {
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(PATIENCE))?;
         tcp.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { tcp, ts_recv: now(), bytes: 0 })
+        Ok(Self { tcp, ts_recv: now(), busy_since: None, bytes: 0 })
     }
 }
 
 impl Read for Tap {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.tcp.read(buf)?;
+        // By the difference in either direction, as the clock may be set.
+        let busy = self.busy_since.map_or(0, |it| self.ts_recv.0.abs_diff(it.0));
+        if PATIENCE.as_nanos() < u128::from(busy) {
+            self.busy_since = None;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let n = self.tcp.read(buf).inspect_err(|_| self.busy_since = None)?;
         self.ts_recv = now();
+        self.busy_since.get_or_insert(self.ts_recv);
         self.bytes += n as u64;
         Ok(n)
     }

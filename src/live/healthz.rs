@@ -15,7 +15,7 @@ use crate::{
     market::{Nanos, Venue},
     metrics::{
         SubscriptionState,
-        health::{NAMES_MAX, Report, Snapshot},
+        health::{Failure, NAMES_MAX, Report, Snapshot},
     },
 };
 
@@ -129,7 +129,10 @@ fn venue(n: usize, shared: &Shared<'_>, time: Nanos, problems: &mut Vec<String>)
     let age = snapshot.heard.map(|it| seconds_since(it, time));
     if !state.is_well() {
         let age = age.map_or("ever".to_owned(), |it| format!("for {it:.0} s"));
-        problems.push(format!("{venue} is {}: no data {age}", state.name()));
+        let is_new = |it: &&Failure| snapshot.heard.is_none_or(|heard| heard <= it.time);
+        let why = snapshot.failure.as_ref().filter(is_new);
+        let why = why.map_or(String::new(), |it| format!("; {}", it.said));
+        problems.push(format!("{venue} is {}: no data {age}{why}", state.name()));
     }
     let count = |of: &SubscriptionState| {
         let counts = snapshot.reports.iter().map(|it| it.states[*of as usize]);
@@ -150,6 +153,7 @@ fn venue(n: usize, shared: &Shared<'_>, time: Nanos, problems: &mut Vec<String>)
         "reconnects_last_hour": shared.memory.lock().recent_reconnects(n, so_far),
         "reconnects": so_far,
         "decode_errors": metrics.decode_errors.get(),
+        "last_failure": snapshot.failure.map(|it| json!({ "time": it.time.0, "said": it.said })),
     })
 }
 
@@ -216,7 +220,7 @@ mod tests {
             (wanted, heard, vec![report(1, Stale), report(1, Delivering)], State::Delivering),
             (wanted, heard, vec![report(60, Delivering)], State::Disconnected),
         ] {
-            let venue = Snapshot { wanted, heard, reports };
+            let venue = Snapshot { wanted, heard, failure: None, reports };
             assert_eq!(State::of(&venue, NOW), state, "{venue:?}");
         }
     }

@@ -25,8 +25,18 @@ pub struct VenueHealth {
 #[derive(Debug, Default)]
 struct Inner {
     wanted: Wanted,
+    failure: Option<Failure>,
     /// One for each connection that is up.
     reports: BTreeMap<ConnId, Report>,
+}
+
+/// The last time that something could not be had: a list, or a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// When.
+    pub time: Nanos,
+    /// Why, and what is done about it.
+    pub said: String,
 }
 
 /// What is to be collected.
@@ -58,19 +68,29 @@ pub struct Snapshot {
     pub wanted: Wanted,
     /// When market data was received last.
     pub heard: Option<Nanos>,
+    /// What went wrong last, however long ago.
+    pub failure: Option<Failure>,
     /// Of the connections that are up.
     pub reports: Vec<Report>,
 }
 
 impl VenueHealth {
-    /// Market data was received at `time`.
+    /// Market data was received at `time`; 0 for none. A later call says more than a later time: the
+    /// clock may have been set back.
     pub fn heard(&self, time: Nanos) {
-        self.heard.fetch_max(time.0, Ordering::Relaxed);
+        if time.0 != 0 {
+            self.heard.store(time.0, Ordering::Relaxed);
+        }
     }
 
     /// The lists have been read.
     pub fn wants(&self, wanted: Wanted) {
         self.inner.lock().wanted = wanted;
+    }
+
+    /// A list could not be read, or a connection has ended or could not be made.
+    pub fn failed(&self, failure: Failure) {
+        self.inner.lock().failure = Some(failure);
     }
 
     /// A connection is up, and this is how it is doing.
@@ -96,6 +116,7 @@ impl VenueHealth {
         Snapshot {
             wanted: inner.wanted,
             heard: self.last_heard(),
+            failure: inner.failure.clone(),
             reports: inner.reports.values().cloned().collect(),
         }
     }

@@ -160,6 +160,10 @@ impl<'s> Collector<'s> {
         let name = format!("venue-{}", protocol.venue);
         let stop = self.whole.stop;
         let found = surviving_panics(&name, stop, &self.shared.metrics, || {
+            let failed = |it| {
+                *failed = true;
+                self.shared.metrics.health.failed(it);
+            };
             discover_until_stopped(&self.clients.http, protocol, rest_base, filter, stop, failed)
         })
         .flatten()?;

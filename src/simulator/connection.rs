@@ -1,6 +1,7 @@
 //! One WebSocket client's life: read, keep alive, send what is due, until one side has enough.
 
 mod sending;
+mod writing;
 
 use std::{
     io::{self, Read, Write},
@@ -14,10 +15,11 @@ use tungstenite::{
     protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext},
 };
 
+use self::writing::WRITE_WITHIN;
 use super::{
+    board::{Holding, Shots},
     dialect::{Desk, Farewell, Rules, Session},
-    fault::{Holding, Shots},
-    frame::Outbox,
+    frame::{Frame, Outbox},
     http::is_timeout,
     keepalive::{Keepalive, Verdict},
     prices,
@@ -25,23 +27,14 @@ use super::{
     topics::Topics,
     world::{Served, Tally, World},
 };
-use crate::stop::Stop;
+use crate::{market::Channel, stop::Stop};
 
 /// A connection with little to send is served this often.
 const TICK_IDLE: Duration = Duration::from_millis(40);
-/// How long a write may keep a thread from reading.
-const WRITE_WITHIN: Duration = Duration::from_millis(50);
-/// A client that takes nothing for so long is dropped ...
-const SLOW_MAX: Duration = Duration::from_secs(30);
-/// ... and so is one that has us keep so much for it.
-const OUTBOX_MAX: usize = 16 << 20;
 /// How long the answer to a close frame is waited for.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// The largest message a client may send.
 const MESSAGE_MAX: usize = 1 << 20;
-/// Torn batches are written in so many pieces, with these pauses.
-const TORN_PIECES: u32 = 5;
-const TORN_PAUSE: Duration = Duration::from_millis(2);
 
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +102,8 @@ pub(super) struct Connection<'a> {
     /// The client does not take what is written.
     blocked: bool,
     read_timeout: Duration,
+    /// A frame that is to come after the next one of its topic.
+    held: Option<(Channel, usize, Frame)>,
     /// Data frames made, and those keepalive knows of.
     frames: u64,
     frames_seen: u64,
@@ -161,6 +156,7 @@ impl<'a> Connection<'a> {
             frames: 0,
             frames_seen: 0,
             blocked: false,
+            held: None,
         })
     }
 
@@ -369,51 +365,5 @@ impl<'a> Connection<'a> {
             // It is queued, or the connection is closed already.
             let _ = self.context.close(&mut self.pipe, Some(frame));
         }
-    }
-
-    /// Writes what the client takes; says whether it is given up.
-    fn flush(&mut self, now: Instant) -> Option<End> {
-        if self.holding.torn {
-            self.write_torn();
-        }
-        let gone = self.write().is_err();
-        self.blocked = !self.pipe.out.is_empty();
-        if !self.blocked {
-            self.drained = now;
-        }
-        let slow = SLOW_MAX < now - self.drained || OUTBOX_MAX < self.pipe.out.len();
-        let closed = self.closing.is_some_and(|it| CLOSE_WITHIN < now - it);
-        (gone || slow || closed || self.cut).then_some(End::Over)
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        if self.pipe.out.is_empty() {
-            return Ok(());
-        }
-        let (load, outcome) =
-            self.pipe.out.write_to(&mut self.pipe.socket, usize::MAX, self.world.frames_per_write);
-        self.served.counters.add(&load);
-        outcome
-    }
-
-    fn write_torn(&mut self) {
-        for piece in 0..TORN_PIECES {
-            if self.pipe.out.is_empty() {
-                return;
-            }
-            let limit = if piece == 0 { 1 } else { self.rng.usize(1..400) };
-            let (load, outcome) =
-                self.pipe.out.write_to(&mut self.pipe.socket, limit, self.world.frames_per_write);
-            self.served.counters.add(&load);
-            if outcome.is_err() || self.stop.wait(TORN_PAUSE) {
-                return;
-            }
-        }
-    }
-
-    /// Writes the rest, for a moment.
-    fn write_all(&mut self) {
-        let deadline = Instant::now() + WRITE_WITHIN;
-        while !self.pipe.out.is_empty() && Instant::now() < deadline && self.write().is_ok() {}
     }
 }

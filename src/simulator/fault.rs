@@ -1,13 +1,6 @@
 //! What can be made to go wrong, and when.
 
-use std::{
-    fmt,
-    str::FromStr,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
-
-use parking_lot::Mutex;
+use std::{fmt, str::FromStr, time::Duration};
 
 use crate::market::Venue;
 
@@ -33,6 +26,17 @@ pub enum Fault {
     LoseTrades,
     /// Frames are split over several writes with pauses between them.
     Torn,
+    /// The bytes of frames are written one by one, so slowly that little of what there is is sent.
+    Trickle,
+    /// Good frames are followed by their content in an encoding that is not the venue's: text that
+    /// is no UTF-8, the other kind of frame, a compressed member that is cut off.
+    WrongEncoding,
+    /// Every data frame is sent twice.
+    Twice,
+    /// Two frames in a row of one instrument and channel change places.
+    Swap,
+    /// Tokens are not accepted, new ones neither, by venues that hand them out (`KuCoin`).
+    BadToken,
     /// A frame of more than 16 MiB is announced, once a connection, and never completed.
     Oversized,
     /// TCP connections are closed without an answer, as soon as their venue is known: when all
@@ -65,6 +69,11 @@ impl Fault {
             Fault::Garbage => "garbage",
             Fault::LoseTrades => "lose-trades",
             Fault::Torn => "torn",
+            Fault::Trickle => "trickle",
+            Fault::WrongEncoding => "wrong-encoding",
+            Fault::Twice => "twice",
+            Fault::Swap => "swap",
+            Fault::BadToken => "bad-token",
             Fault::Oversized => "oversized",
             Fault::Refuse => "refuse",
             Fault::Http(_) => "http",
@@ -75,7 +84,7 @@ impl Fault {
 }
 
 /// The names of faults that take no argument.
-const PLAIN: [Fault; 11] = [
+const PLAIN: [Fault; 16] = [
     Fault::Drop,
     Fault::Eof,
     Fault::Close,
@@ -85,6 +94,11 @@ const PLAIN: [Fault; 11] = [
     Fault::Garbage,
     Fault::LoseTrades,
     Fault::Torn,
+    Fault::Trickle,
+    Fault::WrongEncoding,
+    Fault::Twice,
+    Fault::Swap,
+    Fault::BadToken,
     Fault::Oversized,
     Fault::Refuse,
 ];
@@ -231,123 +245,6 @@ pub(super) fn parse_venue(name: &str) -> Result<Venue, String> {
     Ok(Venue::new(exchange, market.parse().map_err(|e| format!("{e}"))?))
 }
 
-/// The faults of one venue, shared by its connections.
-#[derive(Debug, Default)]
-pub(super) struct Board {
-    lasting: Mutex<Vec<Fault>>,
-    /// Changes whenever `lasting` does.
-    epoch: AtomicU64,
-    drops: AtomicU64,
-    eofs: AtomicU64,
-    closes: AtomicU64,
-    notices: AtomicU64,
-}
-
-/// How often each one-shot fault has happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shots {
-    pub(super) drops: u64,
-    pub(super) eofs: u64,
-    pub(super) closes: u64,
-    pub(super) notices: u64,
-}
-
-/// The lasting faults a connection asks about all the time.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "any combination can hold")]
-pub(super) struct Holding {
-    pub(super) mute: bool,
-    pub(super) half_open: bool,
-    pub(super) garbage: bool,
-    pub(super) lose_trades: bool,
-    /// Some instruments are.
-    pub(super) mute_symbols: bool,
-    pub(super) torn: bool,
-    pub(super) oversized: bool,
-}
-
-impl Board {
-    pub(super) fn inject(&self, fault: Fault) {
-        match fault {
-            Fault::Drop => self.drops.fetch_add(1, Ordering::Release),
-            Fault::Eof => self.eofs.fetch_add(1, Ordering::Release),
-            Fault::Close => self.closes.fetch_add(1, Ordering::Release),
-            Fault::Notice => self.notices.fetch_add(1, Ordering::Release),
-            lasting => self.change(|all| all.push(lasting)),
-        };
-    }
-
-    /// Ends one lasting fault.
-    pub(super) fn end(&self, fault: &Fault) {
-        self.change(|all| {
-            if let Some(at) = all.iter().position(|it| it == fault) {
-                all.swap_remove(at);
-            }
-        });
-    }
-
-    pub(super) fn clear(&self) {
-        self.change(Vec::clear);
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Vec<Fault>)) -> u64 {
-        change(&mut self.lasting.lock());
-        self.epoch.fetch_add(1, Ordering::Release)
-    }
-
-    pub(super) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
-    }
-
-    pub(super) fn shots(&self) -> Shots {
-        let count = |it: &AtomicU64| it.load(Ordering::Acquire);
-        Shots {
-            drops: count(&self.drops),
-            eofs: count(&self.eofs),
-            closes: count(&self.closes),
-            notices: count(&self.notices),
-        }
-    }
-
-    pub(super) fn holding(&self) -> Holding {
-        let all = self.lasting.lock();
-        let has = |fault: &Fault| all.contains(fault);
-        Holding {
-            mute: has(&Fault::Mute),
-            half_open: has(&Fault::HalfOpen),
-            garbage: has(&Fault::Garbage),
-            lose_trades: has(&Fault::LoseTrades),
-            mute_symbols: all.iter().any(|it| matches!(it, Fault::MuteSymbol(_))),
-            torn: has(&Fault::Torn),
-            oversized: has(&Fault::Oversized),
-        }
-    }
-
-    pub(super) fn refuses(&self) -> bool {
-        self.lasting.lock().contains(&Fault::Refuse)
-    }
-
-    /// The status every request is answered with, if any.
-    pub(super) fn status(&self) -> Option<u16> {
-        self.lasting.lock().iter().find_map(|it| match it {
-            Fault::Http(status) => Some(*status),
-            _ => None,
-        })
-    }
-
-    /// Whether an instrument of either of these names is refused.
-    pub(super) fn refuses_symbol(&self, names: [&str; 2]) -> bool {
-        let refused = |it: &Fault| matches!(it, Fault::RefuseSymbol(s) if names.contains(&&**s));
-        self.lasting.lock().iter().any(refused)
-    }
-
-    /// Whether an instrument of either of these names is to have no data.
-    pub(super) fn mutes_symbol(&self, names: [&str; 2]) -> bool {
-        let mute = |it: &Fault| matches!(it, Fault::MuteSymbol(s) if names.contains(&&**s));
-        self.lasting.lock().iter().any(mute)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,6 +258,7 @@ mod tests {
             "refuse-symbol=BTC-USDT@bybit-spot",
             "mute-symbol=BTC-USDT@okx-perp",
             "lose-trades:for=3s",
+            "bad-token@kucoin-spot",
             "http=429@binance-perp:after=1m30s:for=500ms",
             "half-open:for=2m",
         ] {

@@ -76,6 +76,22 @@ const HEADER: usize = 4;
 const FINAL_TEXT: u8 = 0x81;
 const FINAL_BINARY: u8 = 0x82;
 
+/// A whole frame, and what it counts for.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    bytes: Vec<u8>,
+    load: Load,
+}
+
+impl Frame {
+    /// The same frame, of which the client has been told all.
+    pub(super) fn again(self) -> Self {
+        let it = self.load;
+        let (repeats, repeated_trades) = (it.quotes, it.trades + it.repeated_trades);
+        Self { load: Load { repeats, trades: 0, repeated_trades, ..it }, ..self }
+    }
+}
+
 /// Bytes in the order in which the client will see them.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -86,6 +102,8 @@ pub(super) struct Outbox {
     counted: usize,
     /// Up to where it has been tried to write, and no further: TLS wants the same again.
     tried: usize,
+    /// Where the last frame begins.
+    last: usize,
     gzip: Option<Box<Gzip>>,
     /// What the last frame with a gzip member holds.
     plain: Vec<u8>,
@@ -122,6 +140,7 @@ impl Outbox {
         write: impl FnOnce(&mut Vec<u8>) -> Load,
     ) -> std::ops::Range<usize> {
         let start = self.bytes.len();
+        self.last = start;
         let opcode = if wire == Wire::Text { FINAL_TEXT } else { FINAL_BINARY };
         self.bytes.extend_from_slice(&[opcode, 126, 0, 0]);
         let mut load = if wire == Wire::Gzip {
@@ -162,6 +181,23 @@ impl Outbox {
     /// The payload of the last frame, as it was written.
     pub(super) fn payload(&self, wire: Wire, at: std::ops::Range<usize>) -> &[u8] {
         if wire == Wire::Gzip { &self.plain } else { &self.bytes[at] }
+    }
+
+    /// Takes the last frame back, which must not have been written yet.
+    pub(super) fn take(&mut self) -> Frame {
+        let bytes = self.bytes.split_off(self.last);
+        let counts = self.marks.last().is_some_and(|it| self.last < it.0);
+        let load = if counts { self.marks.pop() } else { None };
+        Frame { bytes, load: load.map_or_else(Load::default, |it| it.1) }
+    }
+
+    /// Adds a frame that was taken back.
+    pub(super) fn put(&mut self, frame: Frame) {
+        self.last = self.bytes.len();
+        self.bytes.extend(frame.bytes);
+        if frame.load != Load::default() {
+            self.marks.push((self.bytes.len(), frame.load));
+        }
     }
 
     /// Writes what `to` takes, at most about `limit` bytes, so many `frames` at a time; returns what

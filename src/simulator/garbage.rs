@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use serde_json::Value;
 
-use super::frame::Wire;
+use super::{frame::Wire, gzip::Gzip};
 
 /// A payload like this good one that nobody can take for good, and how it travels.
 pub(super) fn broken(wire: Wire, good: &[u8], rng: &mut Rng) -> (Wire, Vec<u8>) {
@@ -16,6 +16,25 @@ pub(super) fn broken(wire: Wire, good: &[u8], rng: &mut Rng) -> (Wire, Vec<u8>) 
             1 => (Wire::Binary, vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]),
             _ => (Wire::Gzip, broken_json(good, rng)),
         },
+    }
+}
+
+/// The payload of a good frame in an encoding that is not the venue's, and how it travels.
+pub(super) fn wrongly_encoded(wire: Wire, good: &[u8], rng: &mut Rng) -> (Wire, Vec<u8>) {
+    let cut = || {
+        let mut member = Vec::new();
+        Gzip::default().member(good, &mut member);
+        member.truncate(member.len() / 2);
+        (Wire::Binary, member)
+    };
+    // No continuation of anything: a text frame with it is against the protocol.
+    let no_utf8 = || (Wire::Text, [good, &[0xff, 0xfe]].concat());
+    match (wire, rng.u8(..4)) {
+        (_, 0) => no_utf8(),
+        (_, 1) => cut(),
+        (Wire::Binary, _) => (Wire::Text, b"0a0b2f73706f74".to_vec()),
+        (Wire::Gzip, 2) => (Wire::Text, good[..good.len() / 2].to_vec()),
+        (Wire::Text | Wire::Gzip, _) => (Wire::Binary, good.to_vec()),
     }
 }
 
@@ -76,6 +95,7 @@ mod tests {
             for wire in [Wire::Text, Wire::Binary, Wire::Gzip] {
                 for _ in 0..50 {
                     broken(wire, good, &mut rng);
+                    wrongly_encoded(wire, good, &mut rng);
                 }
             }
         }

@@ -138,7 +138,7 @@ fn open(served: &Served, request: &Request, client: u64) -> Opened {
     Ok(Box::new(Kucoin {
         market: served.venue.market,
         id: id.unwrap_or_else(|| format!("{:016x}", mix(client))),
-        welcome: served.tokens.redeem(token),
+        welcome: served.tokens.redeem(token) && !served.faults.refuses_tokens(),
         messages: Times::default(),
         explains: client.is_multiple_of(2),
     }))

@@ -5,7 +5,7 @@
 //! `/okx-perp/ws/v5/public`. `GET /stats` tells what has been sent, `GET /rate` how many messages a
 //! second there are, and `GET /rate?0` makes there be no more.
 //!
-//! In reading order: `fault` is what can go wrong, `listing` what is traded, `prices` what for,
+//! In reading order: `fault` is what can go wrong, `board` what does at present, `listing` what is traded, `prices` what for,
 //! `schedule` when something happens, `stream` what it is, `dialect` what differs between exchanges,
 //! the files named after exchanges are those differences, `connection` is one client's life, `server`
 //! is how it gets there.
@@ -16,6 +16,7 @@
 mod binance;
 mod bingx;
 mod bitget;
+mod board;
 mod bybit;
 mod connection;
 mod dialect;

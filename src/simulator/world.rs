@@ -15,8 +15,8 @@ use parking_lot::{Mutex, RwLock};
 
 use super::{
     Options, Sent,
+    board::Board,
     dialect::{Dialect, Rules},
-    fault::Board,
     frame::Load,
     listing::{self, Row},
     pace::{Pace, Times},

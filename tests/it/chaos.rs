@@ -3,30 +3,22 @@
 //! `CHAOS_SEED` repeats a schedule, which is printed; `CHAOS_ROUNDS` makes it longer.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
-    env,
+    collections::{BTreeMap, HashSet},
     fmt::Write as _,
-    fs,
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-    path::Path,
     thread,
     time::{Duration, Instant},
 };
 
 use fastrand::Rng;
 use spread_aggregator::{
-    exchange,
-    market::{Channel, Venue},
-    simulator::{Fault, Options, Simulator},
-    stop::Stop,
+    market::Venue,
+    simulator::{Fault, Simulator},
 };
 
 use super::support::{
-    child::Process,
-    gaps::gaps,
-    rows::rows,
-    world::{RequestOnDrop, config, eventually},
+    account::accounted_for,
+    stage::{Scene, from_env, slow_client},
+    world::eventually,
 };
 
 /// Short enough for every run of the tests.
@@ -38,128 +30,12 @@ const RECONNECTIONS: u64 = 15;
 /// more; allocators do not give everything back.
 const RESIDENT_MORE_MAX: u64 = 64 << 20;
 
-/// The program, and exchanges that do what they are told.
-struct Stage<'a> {
-    simulator: &'a Simulator,
-    program: Process,
-    served: SocketAddr,
-    venues: Vec<Venue>,
-}
-
-fn stage(dir: &Path, each: &str, rate: f64, play: impl FnOnce(Stage<'_>)) {
-    let venues: Vec<_> = exchange::ALL.iter().map(|it| it.venue).collect();
-    let (symbols, limits) = (5, false);
-    let options = Options { venues: venues.clone(), symbols, rate, limits, ..Options::default() };
-    let simulator = Simulator::bind(options).unwrap();
-    let text = config(&simulator, &venues, &dir.join("data"), "", each);
-    let file = dir.join("config.toml");
-    fs::write(&file, text).unwrap();
-    let closing_time = Stop::default();
-    thread::scope(|scope| {
-        let _closing = RequestOnDrop(&closing_time);
-        scope.spawn(|| simulator.serve(&closing_time));
-        let program = Process::start(&["run", "-c", &file.display().to_string()]);
-        program.until_says("metrics on http://");
-        let said = program.stderr();
-        let served = said.split("metrics on http://").nth(1).unwrap();
-        let served = served.split('/').next().unwrap().parse().unwrap();
-        play(Stage { simulator: &simulator, program, served, venues });
-    });
-}
-
-impl Stage<'_> {
-    fn page(&self) -> String {
-        let mut stream = TcpStream::connect(self.served).unwrap();
-        write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            .unwrap();
-        let mut page = String::new();
-        stream.read_to_string(&mut page).unwrap();
-        page
-    }
-
-    /// A metric without labels.
-    fn count(&self, name: &str) -> u64 {
-        let name = format!("spread_aggregator_{name} ");
-        let page = self.page();
-        let value = page.lines().find_map(|it| it.strip_prefix(&name));
-        value.unwrap_or_else(|| panic!("no {name}")).parse().unwrap()
-    }
-
-    /// The samples of a metric, by venue, added up over its other labels.
-    fn metric(&self, name: &str) -> BTreeMap<String, u64> {
-        let name = format!("spread_aggregator_{name}{{");
-        let mut samples = BTreeMap::new();
-        for line in self.page().lines().filter_map(|it| it.strip_prefix(&name)) {
-            let (labels, value) = line.rsplit_once(' ').unwrap();
-            let label = |key: &str| {
-                let at = labels.find(&format!("{key}=\"")).unwrap() + key.len() + 2;
-                labels[at..].split('"').next().unwrap()
-            };
-            let venue = format!("{}-{}", label("exchange"), label("market"));
-            *samples.entry(venue).or_default() += value.parse::<u64>().unwrap_or_default();
-        }
-        samples
-    }
-
-    fn until_all_deliver(&self) {
-        let before = self.metric("events_total");
-        eventually("every venue delivers", || {
-            let now = self.metric("events_total");
-            self.venues.iter().all(|it| {
-                let of = |it: &BTreeMap<String, u64>, venue: &Venue| {
-                    it.get(&venue.to_string()).copied().unwrap_or_default()
-                };
-                of(&before, it) + 20 < of(&now, it)
-            })
-        });
-    }
-
-    fn until_connections(&self, what: &str, holds: impl Fn(u64) -> bool) {
-        eventually(what, || {
-            let up = self.metric("connections_up");
-            self.venues.iter().all(|it| holds(up.get(&it.to_string()).copied().unwrap_or_default()))
-        });
-    }
-
-    /// Ends the flow and the program; what is on its way arrives before.
-    fn end(self) {
-        self.simulator.set_rate(0.0);
-        let frames = || self.venues.iter().map(|it| self.simulator.sent(*it).frames).sum::<u64>();
-        let (mut before, mut same) = (0, 0);
-        eventually("nothing is under way", || {
-            let now = frames();
-            same = if now == before { same + 1 } else { 0 };
-            before = now;
-            20 < same
-        });
-        for &venue in &self.venues {
-            self.simulator.inject(venue, Fault::Http(503));
-            self.simulator.inject(venue, Fault::Eof);
-        }
-        self.until_connections("all connections have ended", |it| it == 0);
-        self.program.signal("TERM");
-        let (status, _) = self.program.end();
-        assert!(status.success(), "{status}");
-    }
-}
-
-/// A client that subscribes to everything and reads nothing.
-fn slow_client(served: SocketAddr) -> TcpStream {
-    let mut stream = TcpStream::connect(served).unwrap();
-    let ask = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-               Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    stream.write_all(ask.as_bytes()).unwrap();
-    let request = br#"{"op":"subscribe","channel":"quotes"}"#;
-    // Masked with zeros, which changes nothing.
-    let mut frame = vec![0x81, 0x80 | u8::try_from(request.len()).unwrap(), 0, 0, 0, 0];
-    frame.extend(request);
-    stream.write_all(&frame).unwrap();
-    stream
-}
-
 /// Whether what was under way is lost with a fault.
 fn loses(fault: &Fault) -> bool {
-    matches!(fault, Fault::Drop | Fault::HalfOpen | Fault::Oversized | Fault::Garbage)
+    matches!(
+        fault,
+        Fault::Drop | Fault::HalfOpen | Fault::Oversized | Fault::Garbage | Fault::WrongEncoding
+    )
 }
 
 fn fault(rng: &mut Rng, simulator: &Simulator, venue: Venue) -> Fault {
@@ -175,16 +51,19 @@ fn fault(rng: &mut Rng, simulator: &Simulator, venue: Venue) -> Fault {
         Fault::Garbage,
         Fault::LoseTrades,
         Fault::Torn,
+        Fault::Trickle,
+        Fault::WrongEncoding,
+        Fault::Twice,
+        Fault::Swap,
+        Fault::BadToken,
         Fault::Oversized,
         Fault::Refuse,
+        // Not 451, after which the program waits for ten minutes on purpose: see `faults::status`.
+        Fault::Http(429),
         Fault::Http(503),
         Fault::MuteSymbol(symbol),
     ];
     all[rng.usize(..all.len())].clone()
-}
-
-fn from_env(name: &str) -> Option<u64> {
-    env::var(name).ok().map(|it| it.parse().unwrap_or_else(|_| panic!("{name} is no number: {it}")))
 }
 
 #[test]
@@ -195,12 +74,12 @@ fn whatever_goes_wrong_all_is_stored_or_declared_and_everything_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     let mut rng = Rng::with_seed(seed);
     let mut lossy = HashSet::new();
-    let mut sent = BTreeMap::new();
+    let mut sent = Vec::new();
     let each = "heartbeat_timeout = \"2s\"\nstale_after = \"3s\"\n";
-    stage(dir.path(), each, 2_000.0, |stage| {
+    Scene { rate: 2_000.0, each, ..Scene::default() }.play(dir.path(), |stage| {
         stage.until_all_deliver();
         let _slow = slow_client(stage.served);
-        eventually("the client is served", || stage.count("live_clients") == 1);
+        eventually("the client is served", || stage.number("live_clients") == 1);
         let before = stage.program.usage_at_rest();
         for round in 0..rounds {
             let mut said = String::new();
@@ -211,7 +90,7 @@ fn whatever_goes_wrong_all_is_stored_or_declared_and_everything_comes_back() {
                     lossy.insert(venue);
                 }
                 stage.simulator.inject(venue, fault.clone());
-                if matches!(fault, Fault::Refuse | Fault::Http(_)) {
+                if matches!(fault, Fault::Refuse | Fault::BadToken | Fault::Http(_)) {
                     stage.simulator.inject(venue, Fault::Eof);
                 }
             }
@@ -223,51 +102,17 @@ fn whatever_goes_wrong_all_is_stored_or_declared_and_everything_comes_back() {
         }
         let after = stage.program.until_given_back(before);
         println!("{before:?} before, {after:?} after");
-        let simulator = stage.simulator;
-        let venues = stage.venues.clone();
-        stage.end();
-        sent.extend(venues.into_iter().map(|it| (it, simulator.sent(it))));
+        sent = stage.end();
     });
-    let data = dir.path().join("data");
-    let declared: HashSet<_> = gaps(&data).into_iter().map(|it| it.venue).collect();
-    let all: BTreeMap<_, _> = Channel::ALL.map(|it| (it.name(), distinct(&data, it))).into();
-    for (venue, sent) in sent {
-        let of =
-            |channel: Channel| all[channel.name()].get(&venue.to_string()).copied().unwrap_or(0);
-        let stored = (of(Channel::Quotes), of(Channel::Trades));
-        let all = (sent.distinct_quotes, sent.distinct_trades);
-        if lossy.contains(&venue) {
-            assert!(stored.0 <= all.0 && stored.1 <= all.1, "{venue}: {stored:?} of {all:?}");
-            let complete = stored == all;
-            assert!(complete || declared.contains(&venue.to_string()), "{venue}: lost in silence");
-        } else {
-            assert_eq!(stored, all, "{venue}: seed {seed}");
-        }
-    }
-}
-
-/// How many different events of each venue are stored; none is there twice.
-fn distinct(dir: &Path, channel: Channel) -> BTreeMap<String, u64> {
-    let mut seen = HashMap::new();
-    let mut counts = BTreeMap::new();
-    for row in rows(dir, channel) {
-        match seen.entry((row.venue(), row.identity())) {
-            Entry::Vacant(it) => {
-                *counts.entry(row.venue()).or_default() += 1;
-                it.insert(row.conn_id);
-            }
-            // A state that a venue has told again and again is that of one connection.
-            Entry::Occupied(it) => assert_eq!(*it.get(), row.conn_id, "twice: {:?}", it.key()),
-        }
-    }
-    counts
+    let account = accounted_for(&dir.path().join("data"), &sent, &lossy);
+    println!("{account:?}");
 }
 
 #[test]
 fn reconnections_of_every_venue_leave_nothing_behind() {
     let rounds = from_env("LEAK_ROUNDS").unwrap_or(RECONNECTIONS);
     let dir = tempfile::tempdir().unwrap();
-    stage(dir.path(), "", 1_000.0, |stage| {
+    Scene::default().play(dir.path(), |stage| {
         stage.until_all_deliver();
         let reconnects = || stage.metric("reconnects_total");
         let again = |n: u64| {
@@ -287,11 +132,11 @@ fn reconnections_of_every_venue_leave_nothing_behind() {
         // The allocator has its pools by then.
         (1..=5).for_each(again);
         let before = stage.program.usage();
-        let instruments = stage.count("instruments");
+        let instruments = stage.number("instruments");
         (6..=rounds).for_each(again);
         let after = stage.program.until_given_back(before);
         println!("{before:?} before, {after:?} after {rounds} reconnections of each venue");
-        assert_eq!(stage.count("instruments"), instruments);
+        assert_eq!(stage.number("instruments"), instruments);
         assert!(after.descriptors <= before.descriptors + 8, "{before:?} then, {after:?} now");
         let more = after.resident.saturating_sub(before.resident);
         assert!(more < RESIDENT_MORE_MAX, "{more} bytes more");

@@ -9,6 +9,7 @@ mod config;
 mod corpus;
 mod decode;
 mod errors;
+mod faults;
 mod format;
 mod gaps;
 mod garbage;

@@ -2,7 +2,7 @@
 
 mod compaction;
 pub(crate) mod crash;
-mod failures;
+pub(crate) mod failures;
 mod records;
 mod retention;
 mod runs;

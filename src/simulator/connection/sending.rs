@@ -64,6 +64,7 @@ impl Connection<'_> {
         if self.closing.is_some() || self.spoiled {
             return;
         }
+        self.release();
         // A venue conflates what a client cannot take.
         if self.holding.mute || self.blocked {
             return self.skip(count);
@@ -160,7 +161,7 @@ impl Connection<'_> {
         });
         (topic.last, topic.sent) = (Some(book), Some(now));
         self.tally.distinct[Channel::Quotes as usize] += u64::from(good && !known);
-        self.follow_with_garbage(sent);
+        self.follow_up(Channel::Quotes, at, sent);
         good
     }
 
@@ -228,7 +229,7 @@ impl Connection<'_> {
         // A trade may be told as many.
         let distinct = if new == end - begin { trades } else { trades.min(new) };
         self.tally.distinct[Channel::Trades as usize] += distinct;
-        self.follow_with_garbage(sent);
+        self.follow_up(Channel::Trades, at, sent);
     }
 
     /// Tells the trades from before the subscription.
@@ -278,15 +279,48 @@ impl Connection<'_> {
         }
     }
 
-    fn follow_with_garbage(&mut self, good: std::ops::Range<usize>) {
+    /// Has a good frame followed by what faults make of it.
+    fn follow_up(&mut self, channel: Channel, at: usize, good: std::ops::Range<usize>) {
         self.frames += 1;
-        if self.holding.garbage && self.frames.is_multiple_of(GARBAGE_EVERY) {
+        let due = self.frames.is_multiple_of(GARBAGE_EVERY);
+        if due && (self.holding.garbage || self.holding.wrong_encoding) {
             let good = self.pipe.out.payload(self.rules.data, good);
-            let (wire, broken) = garbage::broken(self.rules.data, good, &mut self.rng);
+            let make =
+                if self.holding.garbage { garbage::broken } else { garbage::wrongly_encoded };
+            let (wire, broken) = make(self.rules.data, good, &mut self.rng);
             self.pipe.out.frame(wire, |out| {
                 out.extend_from_slice(&broken);
                 Load { garbage: 1, ..Load::default() }
             });
+            return;
+        }
+        if self.holding.twice {
+            let frame = self.pipe.out.take();
+            self.pipe.out.put(frame.clone());
+            self.pipe.out.put(frame.again());
+        }
+        if self.holding.swap {
+            self.swap(channel, at);
+        }
+    }
+
+    /// Keeps the last frame back until the next one of its topic has gone ahead.
+    fn swap(&mut self, channel: Channel, at: usize) {
+        match self.held.take() {
+            Some((held, topic, frame)) if (held, topic) == (channel, at) => {
+                self.pipe.out.put(frame);
+            }
+            None => self.held = Some((channel, at, self.pipe.out.take())),
+            other => self.held = other,
+        }
+    }
+
+    /// Sends what was kept back for a fault that is over.
+    fn release(&mut self) {
+        if !self.holding.swap
+            && let Some((.., frame)) = self.held.take()
+        {
+            self.pipe.out.put(frame);
         }
     }
 

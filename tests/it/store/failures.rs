@@ -475,14 +475,15 @@ fn write_small_files() {
 }
 
 /// A file system of one's own, in memory, as long as this lives.
-struct Tmpfs(PathBuf);
+pub(crate) struct Tmpfs(PathBuf);
 
 impl Tmpfs {
-    fn mount(path: &Path) -> Option<Self> {
+    /// One of so much, or none where that is not permitted.
+    pub(crate) fn mount(path: &Path, size: &str) -> Option<Self> {
         fs::create_dir(path).expect("a writable folder");
         let it = Self(path.to_owned());
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
             .arg(path)
             .output();
         mounted.is_ok_and(|it| it.status.success()).then_some(it)
@@ -499,7 +500,7 @@ impl Drop for Tmpfs {
 fn a_real_disk_that_is_full_for_a_while_costs_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("disk");
-    let Some(_disk) = Tmpfs::mount(&path) else {
+    let Some(_disk) = Tmpfs::mount(&path, "8m") else {
         eprintln!("skipped: mounting a file system is not permitted here");
         return;
     };

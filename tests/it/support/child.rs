@@ -26,9 +26,16 @@ impl Process {
 
     /// The same, in an environment that has `vars`, too.
     pub(crate) fn start_with(args: &[&str], vars: &[(&str, &str)]) -> Self {
+        Self::launch(&[], args, vars)
+    }
+
+    /// The same, by a `launcher` that takes the program's name and what follows it as its last
+    /// arguments, and becomes it.
+    pub(crate) fn launch(launcher: &[&str], args: &[&str], vars: &[(&str, &str)]) -> Self {
         let stderr = tempfile::NamedTempFile::new().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_spread-aggregator"))
-            .args(args)
+        let words = [launcher, &[env!("CARGO_BIN_EXE_spread-aggregator")], args].concat();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .envs(vars.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
