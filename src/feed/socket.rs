@@ -3,13 +3,15 @@
 //! No call here blocks for longer than [`PATIENCE`], but for connecting to one address
 //! ([`CONNECT_MAX`]) and for resolving a name, on which the system gives no deadline.
 
+mod bytes;
+
 use std::{
-    io::{self, BufReader, Read, Write},
+    io::{self, BufReader},
     net::{TcpStream, ToSocketAddrs},
     time::{Duration, Instant, SystemTime},
 };
 
-use native_tls::{HandshakeError as TlsError, TlsConnector, TlsStream};
+use native_tls::{HandshakeError as TlsError, TlsConnector};
 use tungstenite::{
     HandshakeError, Message, WebSocket,
     client::IntoClientRequest,
@@ -18,6 +20,7 @@ use tungstenite::{
     protocol::WebSocketConfig,
 };
 
+use self::bytes::{Ahead, Stream, Tap};
 use super::http::meaning;
 use crate::{market::Nanos, stop::Stop};
 
@@ -180,7 +183,8 @@ fn open(uri: &Uri, tls: &TlsConnector, stop: &Stop) -> Result<(String, Stream), 
         return Ok((host, Stream::Plain(tap)));
     }
     let deadline = Instant::now() + HANDSHAKE_MAX;
-    let mut handshake = tls.connect(&host, Ahead(BufReader::with_capacity(TLS_BUFFER_BYTES, tap)));
+    let mut handshake =
+        tls.connect(&host, Ahead::of(BufReader::with_capacity(TLS_BUFFER_BYTES, tap)));
     loop {
         match handshake {
             Ok(stream) => return Ok((host, Stream::Tls(Box::new(stream)))),
@@ -262,13 +266,13 @@ impl Socket {
     /// When the bytes that were read last left the kernel.
     #[must_use]
     pub(super) fn ts_recv(&self) -> Nanos {
-        self.ws.get_ref().tap().ts_recv
+        self.ws.get_ref().tap().ts_recv()
     }
 
     /// How many bytes have been read.
     #[must_use]
     pub(super) fn bytes(&self) -> u64 {
-        self.ws.get_ref().tap().bytes
+        self.ws.get_ref().tap().bytes()
     }
 
     /// Makes reads wait for at most `patience`, which is never longer than [`PATIENCE`].
@@ -278,7 +282,7 @@ impl Socket {
     pub(super) fn set_patience(&mut self, patience: Duration) -> io::Result<()> {
         let patience = patience.clamp(Duration::from_millis(1), PATIENCE);
         if patience != self.patience {
-            self.ws.get_ref().tap().tcp.set_read_timeout(Some(patience))?;
+            self.ws.get_ref().tap().set_patience(patience)?;
             self.patience = patience;
         }
         Ok(())
@@ -289,118 +293,6 @@ impl Socket {
 fn is_patience(err: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
     matches!(err.kind(), WouldBlock | TimedOut | Interrupted)
-}
-
-/// The bytes below the WebSocket.
-#[derive(Debug)]
-enum Stream {
-    Plain(Tap),
-    Tls(Box<TlsStream<Ahead>>),
-}
-
-impl Stream {
-    fn tap(&self) -> &Tap {
-        match self {
-            Stream::Plain(it) => it,
-            Stream::Tls(it) => it.get_ref().0.get_ref(),
-        }
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Plain(it) => it.read(buf),
-            Stream::Tls(it) => it.read(buf),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        match self {
-            Stream::Plain(it) => it.write(buf),
-            Stream::Tls(it) => it.write(buf),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Stream::Plain(it) => it.flush(),
-            Stream::Tls(it) => it.flush(),
-        }
-    }
-}
-
-/// Reads ahead of TLS. What is in the buffer is handed out before the socket is asked again, so
-/// nothing can wait in it while the socket is silent.
-#[derive(Debug)]
-struct Ahead(BufReader<Tap>);
-
-impl Read for Ahead {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buf)
-    }
-}
-
-impl Write for Ahead {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.get_mut().write(buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.get_mut().flush()
-    }
-}
-
-/// The TCP stream, which knows when its bytes came: one clock reading for each that yields some,
-/// however many messages they hold.
-///
-/// Who calls it reads until a message, a record or a handshake is whole, and looks at nothing else
-/// meanwhile. A peer that sends byte by byte must not keep it there: when bytes have come for
-/// [`PATIENCE`] without a pause, one read says that there are none.
-#[derive(Debug)]
-struct Tap {
-    tcp: TcpStream,
-    ts_recv: Nanos,
-    /// When the first bytes came since a read had none.
-    busy_since: Option<Nanos>,
-    bytes: u64,
-}
-
-impl Tap {
-    fn new(tcp: TcpStream) -> io::Result<Self> {
-        tcp.set_nodelay(true)?;
-        tcp.set_read_timeout(Some(PATIENCE))?;
-        tcp.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { tcp, ts_recv: now(), busy_since: None, bytes: 0 })
-    }
-}
-
-impl Read for Tap {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        // By the difference in either direction, as the clock may be set.
-        let busy = self.busy_since.map_or(0, |it| self.ts_recv.0.abs_diff(it.0));
-        if PATIENCE.as_nanos() < u128::from(busy) {
-            self.busy_since = None;
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let n = self.tcp.read(buf).inspect_err(|_| self.busy_since = None)?;
-        self.ts_recv = now();
-        self.busy_since.get_or_insert(self.ts_recv);
-        self.bytes += n as u64;
-        Ok(n)
-    }
-}
-
-impl Write for Tap {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.tcp.write(buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.tcp.flush()
-    }
 }
 
 /// The time by the system's clock.

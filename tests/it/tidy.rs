@@ -133,7 +133,7 @@ fn only_the_store_knows_arrow_and_parquet() {
 
 #[test]
 fn only_the_edges_know_sockets() {
-    only_in(&["feed/socket.rs", "live/", "simulator/"], &["TcpStream", "TcpListener"]);
+    only_in(&["feed/socket", "live/", "simulator/"], &["TcpStream", "TcpListener"]);
 }
 
 #[test]

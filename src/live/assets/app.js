@@ -12,7 +12,8 @@ import { Table } from "./table.js";
 const PAINT_EVERY_MS = 250;
 const LISTS_EVERY_MS = 60_000;
 const LAG_SHOWN_MS = 10_000;
-const BEST = { channel: "screener", interval_ms: 250 };
+// As they come: the server looks every 125 ms, and to hold them back would only make them older.
+const BEST = { channel: "screener" };
 
 const find = (it) => document.querySelector(it);
 const [link, lag, count] = [find("#link"), find("#lag"), find("#count")];
