@@ -18,6 +18,19 @@ test:
 loom:
     RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 cargo test -p loom-tests --target-dir target/loom
 
+# coverage-guided fuzzing of one target: decode list session capture journal http client config
+fuzz target seconds="600":
+    fuzz/seed.sh
+    cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -max_len=16384
+
+# undefined behaviour, overflows and leaks in the parts that call no foreign code
+miri:
+    MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --no-default-features --target-dir target/miri --lib -- {{miri_tests}}
+
+# data races in what threads share
+tsan:
+    RUSTFLAGS=-Zsanitizer=thread cargo +nightly test -Zbuild-std --target x86_64-unknown-linux-gnu --no-default-features --target-dir target/tsan --lib channel:: stop:: ledger:: live:: spreads::
+
 # DuckDB, Polars, pandas and Spark read what a demonstration and the tests wrote
 readers: test
     target/debug/spread-aggregator demo --for 5s --dir target/tmp/demo
