@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
         if let Address::Fetched { read, .. } = endpoint.address
             && let Ok(url) = read(body, 7)
         {
-            assert!(url.starts_with("ws"), "{url}");
+            assert!(["ws://", "wss://"].iter().any(|it| url.starts_with(it)), "{url}");
         }
     }
 });
