@@ -21,15 +21,9 @@ loom:
 # coverage-guided fuzzing of one target: decode list session capture journal http client config
 fuzz target seconds="600":
     fuzz/seed.sh
-    cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -max_len=16384
-
-# undefined behaviour, overflows and leaks in the parts that call no foreign code
-miri:
-    MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --no-default-features --target-dir target/miri --lib -- {{miri_tests}}
-
-# data races in what threads share
-tsan:
-    RUSTFLAGS=-Zsanitizer=thread cargo +nightly test -Zbuild-std --target x86_64-unknown-linux-gnu --no-default-features --target-dir target/tsan --lib channel:: stop:: ledger:: live:: spreads::
+    RUSTC_WRAPPER="$PWD/fuzz/rustc.sh" cargo build --manifest-path fuzz/Cargo.toml --target-dir target --bin {{target}}
+    mkdir -p fuzz/artifacts
+    target/debug/{{target}} -max_total_time={{seconds}} -max_len=16384 -rss_limit_mb=1024 -artifact_prefix=fuzz/artifacts/{{target}}- fuzz/corpus/{{target}}
 
 # DuckDB, Polars, pandas and Spark read what a demonstration and the tests wrote
 readers: test

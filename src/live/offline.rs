@@ -97,7 +97,7 @@ impl Offline {
         }
         let mut sent: Vec<_> = said.iter().map(|_| Sent::default()).collect();
         let (commands, desk, feed) = self.desk();
-        self.serve(asked, commands, desk, (&feed, events), || {
+        serve(asked, &commands, desk, (&feed, events), || {
             for (sent, (state, items)) in sent.iter_mut().zip(&boxes) {
                 let mut batch: Vec<Item> = Vec::new();
                 let _ = items.drain(&mut batch, usize::MAX);
@@ -107,34 +107,6 @@ impl Offline {
             }
         });
         sent
-    }
-
-    /// Obeys all that was asked, one request of each client after the other.
-    fn serve(
-        &self,
-        mut asked: Vec<impl Iterator<Item = Command>>,
-        commands: crossbeam_channel::Sender<Command>,
-        mut desk: Desk<'_>,
-        (feed, events): (&Sender<Event>, &[Event]),
-        mut look: impl FnMut(),
-    ) {
-        let mut events = events.iter();
-        loop {
-            let turn: Vec<_> = asked.iter_mut().filter_map(Iterator::next).collect();
-            if turn.is_empty() {
-                break;
-            }
-            for command in turn {
-                commands.send(command).expect("the desk is here");
-                assert!(desk.take_commands(true), "somebody can ask");
-                if let Some(event) = events.next() {
-                    let _ = feed.send(event.clone(), &mut Vec::new());
-                }
-                desk.turn(Instant::now());
-                look();
-            }
-        }
-        assert!(desk.is_deserted(), "something is left: {desk:?}");
     }
 
     fn desk(&self) -> (crossbeam_channel::Sender<Command>, Desk<'_>, Sender<Event>) {
@@ -166,6 +138,33 @@ impl Offline {
         };
         Shared::new(&self.settings, facts, commands)
     }
+}
+
+/// Obeys all that was asked, one request of each client after the other.
+fn serve(
+    mut asked: Vec<impl Iterator<Item = Command>>,
+    commands: &crossbeam_channel::Sender<Command>,
+    mut desk: Desk<'_>,
+    (feed, events): (&Sender<Event>, &[Event]),
+    mut look: impl FnMut(),
+) {
+    let mut events = events.iter();
+    loop {
+        let turn: Vec<_> = asked.iter_mut().filter_map(Iterator::next).collect();
+        if turn.is_empty() {
+            break;
+        }
+        for command in turn {
+            commands.send(command).expect("the desk is here");
+            assert!(desk.take_commands(true), "somebody can ask");
+            if let Some(event) = events.next() {
+                let _ = feed.send(event.clone(), &mut Vec::new());
+            }
+            desk.turn(Instant::now());
+            look();
+        }
+    }
+    assert!(desk.is_deserted(), "something is left: {desk:?}");
 }
 
 /// Settings under which little is much.

@@ -193,12 +193,11 @@ impl Reader {
 
     fn decode(&mut self, message: [Buffer; 2]) -> Result<Option<RecordBatch>, Flaw> {
         let decoder = &mut self.decoder;
-        let mut decode = || {
+        // Who makes its checksums right can make a message that the Arrow library panics at.
+        let decoded = catch_unwind(AssertUnwindSafe(|| {
             let parts = message.into_iter().filter(|it| !it.is_empty());
             parts.map(|mut it| decoder.decode(&mut it)).last().unwrap_or(Ok(None))
-        };
-        // Who makes its checksums right can make a message that the Arrow library panics at.
-        let decoded = catch_unwind(AssertUnwindSafe(&mut decode));
+        }));
         let decoded = decoded.map_err(|_| self.damaged("a message is none of Arrow"))?;
         let batch = decoded.map_err(|it| self.damaged(&it.to_string()))?;
         let Some(batch) = batch else { return Ok(None) };

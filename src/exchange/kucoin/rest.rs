@@ -163,11 +163,6 @@ mod tests {
         let refused = r#"{"code":"429000","msg":"too many requests"}"#;
         assert!(read_address(refused, 7).unwrap_err().to_string().contains("429000"));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     /// Found by fuzzing: the last one was handed on, and no connection could be made to it.
     #[test]
