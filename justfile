@@ -18,6 +18,13 @@ test:
 loom:
     RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 cargo test -p loom-tests --target-dir target/loom
 
+# coverage-guided fuzzing of one target: decode list session capture journal http client config
+fuzz target seconds="600":
+    fuzz/seed.sh
+    RUSTC_WRAPPER="$PWD/fuzz/rustc.sh" cargo build --manifest-path fuzz/Cargo.toml --target-dir target --bin {{target}}
+    mkdir -p fuzz/artifacts
+    target/debug/{{target}} -max_total_time={{seconds}} -max_len=16384 -rss_limit_mb=1024 -artifact_prefix=fuzz/artifacts/{{target}}- fuzz/corpus/{{target}}
+
 # DuckDB, Polars, pandas and Spark read what a demonstration and the tests wrote
 readers: test
     target/debug/spread-aggregator demo --for 5s --dir target/tmp/demo

@@ -63,25 +63,30 @@ pub(super) fn serve(
             .stack_size(super::STACK_BYTES)
             .spawn_scoped(scope, || writer.run());
         let writing = spawned?;
-        let reader = Reader { id, tcp, outbox, shared, errors: 0 };
-        reader.run(rest, now);
+        Reader::new(id, tcp, outbox, shared).run(rest, now);
         // Its panic is one of this client, and no others.
         writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok(())
     })
 }
 
-struct Reader<'a> {
+/// Reads what a client says out of `T`, which is a socket but where it is tried out.
+pub(super) struct Reader<'a, T> {
     id: u32,
-    tcp: &'a TcpStream,
+    tcp: T,
     outbox: Outbox,
     shared: &'a Shared<'a>,
     errors: u32,
 }
 
-impl Reader<'_> {
-    /// Reads until the client has ended, and has been told goodbye to.
-    fn run(mut self, rest: Vec<u8>, now: Instant) {
+impl<'a, T: Read + Copy> Reader<'a, T> {
+    /// A reader for client `id`.
+    pub(super) fn new(id: u32, tcp: T, outbox: Outbox, shared: &'a Shared<'a>) -> Self {
+        Self { id, tcp, outbox, shared, errors: 0 }
+    }
+
+    /// Reads until the client has ended, and has been told goodbye to. `rest` has been read already.
+    pub(super) fn run(mut self, rest: Vec<u8>, now: Instant) {
         let settings = self.shared.settings;
         self.outbox.answer(&Answer::Hello {
             version: env!("CARGO_PKG_VERSION"),
@@ -112,7 +117,7 @@ impl Reader<'_> {
     }
 
     /// The next message; `None` when there will be none. A client that waits for it waits here.
-    fn read(&self, ws: &mut WebSocket<Ear<'_>>) -> Option<Message> {
+    fn read(&self, ws: &mut WebSocket<Ear<T>>) -> Option<Message> {
         loop {
             let (code, why) = match ws.read() {
                 Ok(message) => return Some(message),
@@ -197,7 +202,7 @@ impl Reader<'_> {
     }
 }
 
-impl Drop for Reader<'_> {
+impl<T> Drop for Reader<'_, T> {
     /// Whatever ends it, a panic too, nobody sends to it any more, and its writer ends.
     fn drop(&mut self) {
         let _ = self.shared.commands.send(Command::Leave(self.id));
@@ -208,20 +213,20 @@ impl Drop for Reader<'_> {
 
 /// The reading half of a socket. What the WebSocket would write by itself is written by the
 /// client's other thread.
-struct Ear<'a> {
-    tcp: &'a TcpStream,
+struct Ear<T> {
+    tcp: T,
     allowance: Allowance,
 }
 
-impl<'a> Ear<'a> {
-    fn new(tcp: &'a TcpStream, request_bytes: usize, now: Instant) -> Self {
+impl<T> Ear<T> {
+    fn new(tcp: T, request_bytes: usize, now: Instant) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "a limit need not be exact")]
         let rate = (request_bytes * LARGE_REQUESTS_PER_SECOND) as f64;
         Self { tcp, allowance: Allowance::new(rate, now) }
     }
 }
 
-impl Read for Ear<'_> {
+impl<T: Read> Read for Ear<T> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.tcp.read(buf)?;
         #[expect(clippy::cast_precision_loss, reason = "a buffer has few bytes")]
@@ -233,7 +238,7 @@ impl Read for Ear<'_> {
     }
 }
 
-impl Write for Ear<'_> {
+impl<T> Write for Ear<T> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         Ok(buf.len())
     }

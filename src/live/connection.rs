@@ -8,7 +8,6 @@ use std::{
 
 use super::{
     client,
-    guard::Guard,
     listener::{Shared, busy},
     request::{self, BadHead, HEAD_BYTES_MAX, Head},
     response::Response,
@@ -34,10 +33,8 @@ pub(super) fn attend(n: u32, tcp: &TcpStream, shared: &Shared<'_>) {
         Err(refusal) => return answer(tcp, &refusal, true, shared.stop),
     };
     shared.metrics.live.requests.inc();
-    let guard = Guard::new(shared.settings);
-    let with_body = head.method != "HEAD";
-    let response = match route(&head, &guard, shared) {
-        Route::Response(response) => response,
+    match route(&head, shared) {
+        Route::Response(response) => answer(tcp, &response, head.method != "HEAD", shared.stop),
         Route::Upgrade(accepted) => {
             let Some(_client) = shared.admit() else {
                 let refusal = busy("as many clients as max_clients in [live] are connected");
@@ -46,14 +43,8 @@ pub(super) fn attend(n: u32, tcp: &TcpStream, shared: &Shared<'_>) {
             // A client that has gone meanwhile is one of the ordinary.
             let _ = put(tcp, accepted.as_bytes(), shared.stop)
                 .and_then(|()| client::serve(n, tcp, rest, shared));
-            return;
         }
-    };
-    let response = match guard.listed_origin(&head) {
-        Some(origin) => response.with("Access-Control-Allow-Origin", origin).with("Vary", "Origin"),
-        None => response,
-    };
-    answer(tcp, &response, with_body, shared.stop);
+    }
 }
 
 /// The head of a request, and what came with it; `None` from one who says nothing.
@@ -74,13 +65,7 @@ fn read_head(mut tcp: &TcpStream, stop: &Stop) -> Result<Option<(Head, Vec<u8>)>
                 return Ok(Some((head, rest)));
             }
             Ok(None) => {}
-            Err(BadHead::Malformed) => {
-                return Err(Response::refusal(400, "this is no request of HTTP/1.1"));
-            }
-            Err(BadHead::TooLarge) => {
-                let why = format!("the head of a request may have {HEAD_BYTES_MAX} bytes");
-                return Err(Response::refusal(431, &why));
-            }
+            Err(bad) => return Err(refusal(bad)),
         }
         let elapsed = start.elapsed();
         if stop.requested() || bytes.is_empty() && FIRST_BYTE_MAX < elapsed {
@@ -88,6 +73,17 @@ fn read_head(mut tcp: &TcpStream, stop: &Stop) -> Result<Option<(Head, Vec<u8>)>
         }
         if HEAD_MAX < elapsed {
             return Err(Response::refusal(408, "the request took too long"));
+        }
+    }
+}
+
+/// What is answered to bytes that are no head.
+pub(super) fn refusal(bad: BadHead) -> Response {
+    match bad {
+        BadHead::Malformed => Response::refusal(400, "this is no request of HTTP/1.1"),
+        BadHead::TooLarge => {
+            let why = format!("the head of a request may have {HEAD_BYTES_MAX} bytes");
+            Response::refusal(431, &why)
         }
     }
 }

@@ -85,7 +85,7 @@ impl Hub<'_> {
 
 /// The hub at work, on one thread.
 #[derive(Debug)]
-struct Desk<'a> {
+pub(super) struct Desk<'a> {
     ends: Ends<'a>,
     encoder: Encoder<'a>,
     /// By [`Topic`].
@@ -100,7 +100,8 @@ struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    fn new(ends: Ends<'a>) -> Self {
+    /// Nobody has asked for anything yet.
+    pub(super) fn new(ends: Ends<'a>) -> Self {
         Self {
             encoder: Encoder::new(ends.registry, ends.metrics),
             ends,
@@ -117,10 +118,7 @@ impl<'a> Desk<'a> {
     fn run(mut self) {
         let mut busy = false;
         while !self.ends.stop.requested() && self.take_commands(busy) {
-            busy = self.take_messages();
-            self.screen(Instant::now());
-            self.release(Instant::now());
-            self.hand_over();
+            busy = self.turn(Instant::now());
         }
         self.ends.events.set_open(false);
         self.ends.crosses.set_open(false);
@@ -129,8 +127,23 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// Tells clients what has come; says whether there may be more.
+    pub(super) fn turn(&mut self, now: Instant) -> bool {
+        let busy = self.take_messages();
+        self.screen(now);
+        self.release(now);
+        self.hand_over();
+        busy
+    }
+
+    /// Whether nothing is left of any client.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn is_deserted(&self) -> bool {
+        self.clients.is_empty() && !self.interest.iter().any(Interest::is_any)
+    }
+
     /// Does what clients ask for, or waits for it a little; `false` when nobody can ask any more.
-    fn take_commands(&mut self, busy: bool) -> bool {
+    pub(super) fn take_commands(&mut self, busy: bool) -> bool {
         let wait = if busy { Duration::ZERO } else { self.idle(Instant::now()) };
         let command = match self.ends.commands.recv_timeout(wait) {
             Ok(command) => command,

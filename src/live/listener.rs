@@ -144,23 +144,7 @@ impl<'a> Server<'a> {
         facts: Facts<'a>,
         commands: crossbeam_channel::Sender<Command>,
     ) -> Self {
-        let Facts { metrics, registry, spreads, venues, storage, stop } = facts;
-        let memory = Mutex::new(Memory::new(Instant::now()));
-        let shared = Shared {
-            settings,
-            metrics,
-            registry,
-            spreads,
-            venues,
-            storage,
-            stop,
-            commands,
-            memory,
-            connections: AtomicUsize::new(0),
-            clients: AtomicUsize::new(0),
-            next: AtomicU32::new(0),
-        };
-        Self { door, shared }
+        Self { door, shared: Shared::new(settings, facts, commands) }
     }
 
     /// Serves until the program stops and the last connection has ended.
@@ -229,7 +213,30 @@ pub(super) fn busy(why: &str) -> Response {
     Response::refusal(503, why).with("Retry-After", "5")
 }
 
-impl Shared<'_> {
+impl<'a> Shared<'a> {
+    /// Nobody is connected yet.
+    pub(super) fn new(
+        settings: &'a Settings,
+        facts: Facts<'a>,
+        commands: crossbeam_channel::Sender<Command>,
+    ) -> Self {
+        let Facts { metrics, registry, spreads, venues, storage, stop } = facts;
+        Self {
+            settings,
+            metrics,
+            registry,
+            spreads,
+            venues,
+            storage,
+            stop,
+            commands,
+            memory: Mutex::new(Memory::new(Instant::now())),
+            connections: AtomicUsize::new(0),
+            clients: AtomicUsize::new(0),
+            next: AtomicU32::new(0),
+        }
+    }
+
     /// A place for one more client, while there is one.
     pub(super) fn admit(&self) -> Option<Place<'_>> {
         let guest = Guest::new(&self.clients);

@@ -23,6 +23,8 @@ mod hub;
 mod interest;
 mod listener;
 mod memory;
+#[cfg(any(test, fuzzing))]
+pub mod offline;
 mod outbox;
 mod pages;
 pub mod process;

@@ -13,14 +13,20 @@ pub(super) enum Route {
     Upgrade(String),
 }
 
-pub(super) fn route(head: &Head, guard: &Guard<'_>, shared: &Shared<'_>) -> Route {
-    if head.path == "/ws" {
-        return match upgrade(head, guard) {
-            Ok(accepted) => Route::Upgrade(accepted),
-            Err(refusal) => Route::Response(refusal),
-        };
-    }
-    Route::Response(respond(head, guard, shared).unwrap_or_else(|refusal| refusal))
+pub(super) fn route(head: &Head, shared: &Shared<'_>) -> Route {
+    let guard = Guard::new(shared.settings);
+    let response = if head.path == "/ws" {
+        match upgrade(head, &guard) {
+            Ok(accepted) => return Route::Upgrade(accepted),
+            Err(refusal) => refusal,
+        }
+    } else {
+        respond(head, &guard, shared).unwrap_or_else(|refusal| refusal)
+    };
+    Route::Response(match guard.listed_origin(head) {
+        Some(origin) => response.with("Access-Control-Allow-Origin", origin).with("Vary", "Origin"),
+        None => response,
+    })
 }
 
 fn upgrade(head: &Head, guard: &Guard<'_>) -> Result<String, Response> {

@@ -2,7 +2,9 @@
 
 mod api;
 mod client;
+mod conformance;
 mod crowd;
+mod frames;
 mod hostile;
 mod http;
 mod served;

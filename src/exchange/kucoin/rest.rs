@@ -28,6 +28,9 @@ pub(super) fn read_address(body: &str, unique: u32) -> Result<String, DecodeErro
     let Some(Server { endpoint }) = instance_servers.first() else {
         return Err(DecodeError::Value("no server"));
     };
+    if !["wss://", "ws://"].iter().any(|it| endpoint.starts_with(it)) {
+        return Err(DecodeError::Value("an address that is no WebSocket's"));
+    }
     // Base64, with what it needs in a query.
     let plain = |it: u8| it.is_ascii_alphanumeric() || b"-_.~=+/%".contains(&it);
     if token.0.is_empty() || !token.0.bytes().all(plain) {
@@ -159,5 +162,20 @@ mod tests {
         assert!(read_address(none, 7).unwrap_err().to_string().contains("no server"));
         let refused = r#"{"code":"429000","msg":"too many requests"}"#;
         assert!(read_address(refused, 7).unwrap_err().to_string().contains("429000"));
+    }
+
+    /// Found by fuzzing: the last one was handed on, and no connection could be made to it.
+    #[test]
+    fn an_address_is_one_of_a_websocket() {
+        let read = |endpoint: &str| {
+            let servers = json!([{ "endpoint": endpoint }]);
+            let data = json!({ "token": "t", "instanceServers": servers });
+            read_address(&json!({ "code": "200000", "data": data }).to_string(), 7).ok()
+        };
+        let expected = "wss://a/b?token=t&connectId=7";
+        assert_eq!(read("wss://a/b").as_deref(), Some(expected));
+        for endpoint in ["", "a/b", "https://a/b", "w*ss://a/b"] {
+            assert_eq!(read(endpoint), None, "{endpoint}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{Shutdown, TcpStream},
+    net::Shutdown,
     thread,
     time::Duration,
 };
@@ -11,116 +11,9 @@ use std::{
 use super::{
     super::support::{child::Process, world::eventually},
     client::{Client, ask, connect, get, read_answer},
+    frames::{Frames, frame, raw},
     served::{addr, serve, settings},
 };
-
-/// A WebSocket of which the frames are made by hand; `hello` has been read.
-fn raw(addr: std::net::SocketAddr) -> TcpStream {
-    Client::connect(addr).into_tcp()
-}
-
-/// A frame: its first byte, and what it carries, masked with zeroes.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![first];
-    match payload.len() {
-        len @ 0..126 => frame.push(0x80 | u8::try_from(len).unwrap()),
-        len @ 126..65_536 => {
-            frame.push(0xfe);
-            frame.extend(u16::try_from(len).unwrap().to_be_bytes());
-        }
-        len => {
-            frame.push(0xff);
-            frame.extend((len as u64).to_be_bytes());
-        }
-    }
-    frame.extend([0; 4]);
-    frame.extend(payload);
-    frame
-}
-
-/// What a server sends until it closes: the opcode and the payload of each frame.
-fn frames(mut tcp: TcpStream) -> Vec<(u8, Vec<u8>)> {
-    let mut bytes = Vec::new();
-    // A reset is an end as well.
-    let _ = tcp.read_to_end(&mut bytes);
-    let mut frames = Vec::new();
-    let mut rest = &bytes[..];
-    while let [first, second, ..] = rest {
-        assert_eq!(second & 0x80, 0, "a server does not mask");
-        let (len, head) = match second {
-            126 => (usize::from(u16::from_be_bytes([rest[2], rest[3]])), 4),
-            127 => panic!("a long frame"),
-            len => (usize::from(*len), 2),
-        };
-        frames.push((first & 0x0f, rest[head..head + len].to_vec()));
-        rest = &rest[head + len..];
-    }
-    frames
-}
-
-/// The code with which a server closes after it was sent these bytes; `None` for none.
-fn closed_with(addr: std::net::SocketAddr, sent: &[u8]) -> Option<u16> {
-    let mut tcp = raw(addr);
-    let _ = tcp.write_all(sent);
-    let frames = frames(tcp);
-    let (opcode, payload) = frames.last().expect("a last frame");
-    assert_eq!(*opcode, 8, "{frames:?}");
-    (!payload.is_empty()).then(|| u16::from_be_bytes([payload[0], payload[1]]))
-}
-
-/// By and large the cases of the Autobahn fuzzing client, which needs Python 2 and a server that
-/// echoes.
-#[test]
-fn frames_that_must_not_be_are_closed_with_the_code_for_it() {
-    serve(&settings(), |served| {
-        let long = vec![b'a'; 70_000];
-        let close = |code: u16, reason: &[u8]| frame(0x88, &[&code.to_be_bytes(), reason].concat());
-        for (what, sent, code) in [
-            ("an unmasked text", b"\x81\x02{}".to_vec(), 1002),
-            ("an unmasked ping", b"\x89\x00".to_vec(), 1002),
-            ("a reserved bit", frame(0xc1, b"{}"), 1002),
-            ("all reserved bits", frame(0xf1, b"{}"), 1002),
-            ("a reserved bit on a ping", frame(0xc9, b""), 1002),
-            ("a reserved opcode", frame(0x83, b""), 1002),
-            ("a reserved control opcode", frame(0x8b, b""), 1002),
-            ("a continuation of nothing", frame(0x80, b"{}"), 1002),
-            ("a continuation of nothing, not final", frame(0x00, b"{}"), 1002),
-            ("a fragmented ping", frame(0x09, b""), 1002),
-            ("a fragmented close", frame(0x08, b""), 1002),
-            ("a ping of 126 bytes", frame(0x89, &[0; 126]), 1002),
-            ("a close of one byte", frame(0x88, b"\x03"), 1002),
-            ("a close with a reason that is no UTF-8", close(1000, b"\xff"), 1007),
-            ("a close with a code that must not be sent", close(1005, b""), 1002),
-            ("a close with a code below all", close(999, b""), 1002),
-            ("a text in a text", [frame(0x01, b"{"), frame(0x81, b"}")].concat(), 1002),
-            ("text that is no UTF-8", frame(0x81, b"\xce\xba\xff"), 1007),
-            (
-                "text that is no UTF-8 over two frames",
-                [frame(0x01, b"\xce"), frame(0x80, b"\xce")].concat(),
-                1007,
-            ),
-            ("a surrogate", frame(0x81, b"\xed\xa0\x80"), 1007),
-            ("a message that is too long", frame(0x81, &long), 1009),
-            (
-                "fragments that are too long together",
-                [frame(0x01, &long[..40_000]), frame(0x80, &long[..40_000])].concat(),
-                1009,
-            ),
-            (
-                "a message that would be huge",
-                b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0".to_vec(),
-                1009,
-            ),
-            ("a close", close(1000, b"bye"), 1000),
-            ("a close with a code of its own", close(4000, b""), 4000),
-        ] {
-            assert_eq!(closed_with(served.addr, &sent), Some(code), "{what}");
-        }
-        assert_eq!(closed_with(served.addr, &frame(0x88, b"")), None, "a close without a code");
-        served.until_clients(0);
-        assert_eq!(served.metrics.live.dead.get(), 0);
-    });
-}
 
 #[test]
 fn frames_may_come_in_pieces_and_pings_between_them() {
@@ -142,7 +35,7 @@ fn frames_may_come_in_pieces_and_pings_between_them() {
         // Whoever closes does not wait for an answer.
         eventually("it is understood", || served.is_listening());
         tcp.write_all(&frame(0x88, &1000_u16.to_be_bytes())).unwrap();
-        let frames = frames(tcp);
+        let frames: Vec<_> = Frames::new(tcp).collect();
         let pong = frames.iter().find(|it| it.0 == 10).expect("a pong");
         assert_eq!(pong.1, b"are you there?");
         let answers = frames.iter().filter(|it| it.0 == 1);
