@@ -21,7 +21,7 @@ loom:
 # coverage-guided fuzzing of one target: decode list session capture journal http client config
 fuzz target seconds="600":
     fuzz/seed.sh
-    RUSTC_WRAPPER="$PWD/fuzz/rustc.sh" cargo build --manifest-path fuzz/Cargo.toml --target-dir target --bin {{target}}
+    CARGO_INCREMENTAL=0 RUSTC_WRAPPER="$PWD/fuzz/rustc.sh" cargo build --manifest-path fuzz/Cargo.toml --target-dir target --bin {{target}}
     mkdir -p fuzz/artifacts
     target/debug/{{target}} -max_total_time={{seconds}} -max_len=16384 -rss_limit_mb=1024 -artifact_prefix=fuzz/artifacts/{{target}}- fuzz/corpus/{{target}}
 
