@@ -122,7 +122,7 @@ fn a_replay_stores_what_the_run_stored_and_so_does_the_next() {
 fn what_is_whole_of_a_damaged_capture_is_replayed_and_old_files_go() {
     let dir = tempfile::tempdir().unwrap();
     let keys = "rotate = \"300ms\"\nrotate_size = \"1MiB\"\nmax_size = \"4MiB\"";
-    let capture = captured(dir.path(), keys, "", 20_000.0, |world| {
+    let capture = captured(dir.path(), keys, "", 10_000.0, |world| {
         eventually("old files go", || 3 <= world.metrics.capture.removed.get());
         world.until_all_deliver(100);
     });

@@ -35,9 +35,10 @@ impl Gunzip {
                 Err(DecompressionError::InsufficientSpace) => {
                     return Err(DecodeError::Value("a frame that unpacks without an end"));
                 }
-                Err(DecompressionError::BadData) => {
-                    return Err(broken("not a gzip member, or a damaged one"));
+                Err(DecompressionError::BadData) if member.starts_with(&[0x1f, 0x8b]) => {
+                    return Err(broken("a damaged gzip member"));
                 }
+                Err(DecompressionError::BadData) => return Err(broken("not a gzip member")),
             }
         };
         from_utf8(&self.plain[..written]).map_err(|err| broken(&err.to_string()))
