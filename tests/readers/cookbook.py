@@ -74,9 +74,10 @@ def main(root):
         os.chdir(folder)
         quotes = f"data/quotes/date={date}/exchange=binance/*.parquet"
         [(last,)] = duckdb.sql(f"SELECT hour(max(ts_recv)) FROM '{quotes}'").fetchall()
-        hour = (("12:00:00Z", f"{last:02}:00:00Z"), ("13:00:00Z", f"{last:02}:59:59.999999Z"))
+        # All at once: one after the other would take the 13:00 that 12:00 became for the end.
+        stand_in = {DATE: date, "12:00:00Z": f"{last:02}:00:00Z", "13:00:00Z": f"{last:02}:59:59.999999Z"}
         for section, engine, code in examples(DOCS.read_text()):
-            code = code.replace(DATE, date).replace(*hour[0]).replace(*hour[1])
+            code = re.sub("|".join(stand_in), lambda found: stand_in[found[0]], code)
             try:
                 if engine == "sql":
                     scope["result"] = duckdb.sql(code)
