@@ -15,7 +15,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fastrand::Rng;
 use parking_lot::Mutex;
 use spread_aggregator::{
-    channel::{Received, newest},
+    channel::{Received, fair, newest},
     config,
     market::{
         ConnId, Event, Exchange, Instrument, InstrumentId, Level, Market, Nanos, Quote, Venue,
@@ -148,16 +148,15 @@ fn thread_run(quotes: &[Quote], listening: bool) -> Duration {
     for it in instruments() {
         registry.intern(it).expect("room");
     }
-    let (events, to_run) = newest(QUOTES);
+    let (events, to_run) = fair::queue(1, QUOTES);
     let (records, recorded) = newest(100_000);
-    let (crosses, crossed) = newest(16_384);
+    let (queue, crossed) = fair::queue(1, 16_384);
     let records = Outlet { queue: records, metrics: metrics.queue("ledger") };
     let open = Arc::new(AtomicBool::new(listening));
-    let tap = Tap { outlet: Outlet { queue: crosses, metrics: metrics.queue("crosses") }, open };
+    let tap = Tap { queue, metrics: metrics.queue("crosses"), open };
     let state = Mutex::new(engine());
-    for quote in quotes {
-        let _ = events.send(Event::Quote(*quote), &mut Vec::new());
-    }
+    let mut batch = quotes.iter().copied().map(Event::Quote).collect();
+    assert_eq!(events.send(0, &mut batch, &mut Vec::new()), Ok(0));
     drop(events);
     let ends = Ends {
         events: &to_run,

@@ -8,14 +8,14 @@ use std::{fs, path::PathBuf, sync::LazyLock, time::Instant};
 use libfuzzer_sys::fuzz_target;
 use spread_aggregator::{
     capture::{Found, Merge, Read},
-    channel::newest,
+    channel::{fair, newest},
     feed::{
         drops::Drops,
         replay::{Done, Ends, Replay},
         sinks::{Lane, Sinks},
     },
     ledger::Ledger,
-    market::{Event, Record},
+    market::{Event, Record, Venue},
     metrics::Metrics,
     registry::Registry,
 };
@@ -47,7 +47,7 @@ fn block(lines: &[u8], to: &mut Vec<u8>) {
 
 fn replay() -> Made {
     let registry = Registry::default();
-    let (events, to_write) = newest(1 << 16);
+    let (events, to_write) = fair::queue(Venue::COUNT, 1 << 16);
     let (records, to_declare) = newest(1 << 16);
     let drops = Drops::new(&registry);
     let lane = Lane { queue: events, metrics: METRICS.queue("writer") };

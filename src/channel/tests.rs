@@ -1,5 +1,7 @@
-//! The invariants of the queue: against a model, under stress, and (with `--cfg loom`) under every
+//! The invariants of the queues: against a model, under stress, and (with `--cfg loom`) under every
 //! interleaving.
+
+mod fair;
 
 use std::time::Duration;
 

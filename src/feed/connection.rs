@@ -15,6 +15,7 @@ use super::{
     losses::Losses,
     roster::Known,
     session::{Outgoing, Session},
+    sinks::Scratch,
     socket::{self, Socket},
 };
 use crate::{
@@ -44,13 +45,13 @@ pub(super) struct Connection<'a> {
     /// The longest that a step may wait for the peer.
     patience: Duration,
     ticked: Instant,
-    /// Bytes that had been read at the last step.
-    read: u64,
     tally: Tally,
     /// What this connection has added to the gauges of subscriptions.
     states: [i64; SubscriptionState::ALL.len()],
     next_states_at: Instant,
-    scratch: Vec<Event>,
+    /// What has been accounted for and not been sent on yet.
+    batch: Vec<Event>,
+    scratch: Scratch,
 }
 
 /// What has been counted and not been handed over yet.
@@ -95,29 +96,25 @@ impl<'a> Connection<'a> {
             lifetime: feed.lifetime.map(|it| it.mul_f64(1.0 - fastrand::f64() / 10.0)),
             patience: socket::PATIENCE,
             ticked: now,
-            read: 0,
             tally: Tally::default(),
             states: [0; SubscriptionState::ALL.len()],
             next_states_at: now,
-            scratch: Vec::new(),
+            batch: Vec::new(),
+            scratch: Scratch::default(),
         })
     }
 
-    /// Reads one message, or waits a little for one; then does what is due.
+    /// Reads what has come, or waits a little for something; then does what is due.
     ///
     /// # Errors
     /// When the connection has ended or has to.
     pub(super) fn step(&mut self, past: &mut Past<'_>) -> Result<(), Disconnect> {
-        let message = self.socket.read()?;
-        // One message of many in a read: the clock has nothing new to say.
-        let same_read = message.is_some() && self.socket.bytes() == self.read;
-        self.read = self.socket.bytes();
-        let now = if same_read { self.ticked } else { Instant::now() };
-        let quiet = message.is_none();
-        if let Some(message) = message {
-            self.on_message(&message, now, past)?;
-        }
-        if quiet || TICK < now - self.ticked {
+        let mut read_at = None;
+        let read = self.read(&mut read_at, past);
+        self.pass_on();
+        read?;
+        let now = read_at.unwrap_or_else(Instant::now);
+        if read_at.is_none() || TICK < now - self.ticked {
             self.ticked = now;
             if past.filter.tick(now)
                 && let Some(tape) = &mut past.tape
@@ -127,6 +124,24 @@ impl<'a> Connection<'a> {
             self.tick(now, past)?;
         }
         Ok(())
+    }
+
+    /// Takes in all messages of what has come; `read_at` is when that was, if there were any.
+    fn read(
+        &mut self,
+        read_at: &mut Option<Instant>,
+        past: &mut Past<'_>,
+    ) -> Result<(), Disconnect> {
+        while let Some(message) = self.socket.read()? {
+            let now = *read_at.get_or_insert_with(Instant::now);
+            self.on_message(&message, now, past)?;
+        }
+        Ok(())
+    }
+
+    /// Sends on what has been decoded: once for all messages of a read.
+    fn pass_on(&mut self) {
+        self.shared.sinks.send(self.feed.protocol.venue, &mut self.batch, &mut self.scratch);
     }
 
     /// Does what is due at the beginning: the first request goes out.
@@ -192,9 +207,9 @@ impl<'a> Connection<'a> {
             }
             Message::Frame(_) => {}
         }
-        let Self { session, conn, tally, shared, scratch, .. } = self;
+        let Self { session, conn, tally, batch, .. } = self;
         account(session, *conn, (&mut past.filter, past.losses), tally);
-        shared.sinks.send(session.events(), scratch);
+        batch.append(session.events());
         self.send()
     }
 
@@ -300,6 +315,7 @@ impl Drop for Connection<'_> {
     /// Whatever ends a connection, a panic too, it takes back all that it has added to, and says what
     /// it has missed.
     fn drop(&mut self) {
+        self.pass_on();
         self.session.end(self.shared.stop.requested().then(socket::now));
         self.declare_gaps();
         self.count();

@@ -14,6 +14,7 @@ use ureq::{
 use super::socket::now;
 use crate::exchange::{DecodeError, Quirks};
 
+const RESOLVE_MAX: Duration = Duration::from_secs(3);
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 const BODY_MAX: Duration = Duration::from_mins(1);
@@ -130,9 +131,10 @@ impl Client {
             }
         };
         let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots).build();
-        // No deadline over the whole call: it would make the client resolve names on a thread
-        // that nobody joins.
         let config = Agent::config_builder()
+            // It makes the client resolve names on a thread that nobody joins: the system gives no
+            // deadline for it, and a stop is not to wait for that.
+            .timeout_resolve(Some(RESOLVE_MAX))
             .timeout_connect(Some(CONNECT_MAX))
             .timeout_recv_response(Some(ANSWER_MAX))
             .timeout_recv_body(Some(BODY_MAX))

@@ -13,13 +13,13 @@ use super::{
     losses::Losses,
     roster::Known,
     session::{Patience, Session},
-    sinks::Sinks,
+    sinks::{Scratch, Sinks},
 };
 use crate::{
     capture::{Body, Line, Mark, Of},
     exchange::{self, Protocol},
     ledger::Ledger,
-    market::{Channel, ConnId, Event, Gap, GapReason, Instrument, Nanos, Venue},
+    market::{Channel, ConnId, Gap, GapReason, Instrument, Nanos, Venue},
     metrics::{Metrics, VenueMetrics},
     registry::Registry,
 };
@@ -74,7 +74,7 @@ pub struct Replay<'a> {
     began: Option<Nanos>,
     last: Nanos,
     done: Done,
-    scratch: Vec<Event>,
+    scratch: Scratch,
 }
 
 struct Feed {
@@ -105,7 +105,7 @@ impl<'a> Replay<'a> {
             began: None,
             last: Nanos(0),
             done: Done::default(),
-            scratch: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -309,7 +309,7 @@ impl<'a> Replay<'a> {
         metrics.decode_errors.inc_by(it.session.decode_errors - it.errors);
         it.errors = it.session.decode_errors;
         feed.account(&mut it, of.conn, metrics);
-        ends.sinks.send(it.session.events(), scratch);
+        ends.sinks.send(of.venue, it.session.events(), scratch);
         if TICK <= of.time.0 - it.ticked.0 {
             it.ticked = of.time;
             feed.losses.tick(of.time);

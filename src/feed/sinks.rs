@@ -7,8 +7,8 @@ use std::sync::{
 
 use super::drops::Drops;
 use crate::{
-    channel::{Sender, Sent},
-    market::{Channel, Event},
+    channel::fair::{self, Gone},
+    market::{Channel, Event, Venue},
     metrics::QueueMetrics,
 };
 
@@ -20,11 +20,11 @@ pub struct Sinks<'a> {
     drops: &'a Drops<'a>,
 }
 
-/// One queue and what is counted of it.
+/// One queue, in which each venue is a flow, and what is counted of it.
 #[derive(Clone, Debug)]
 pub struct Lane {
     /// The queue.
-    pub queue: Sender<Event>,
+    pub queue: fair::Sender<Event>,
     /// Its counters.
     pub metrics: QueueMetrics,
 }
@@ -40,6 +40,13 @@ pub struct Tap {
     pub open: Arc<AtomicBool>,
 }
 
+/// Memory that sending lends, over and over.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    chosen: Vec<Event>,
+    evicted: Vec<Event>,
+}
+
 impl<'a> Sinks<'a> {
     /// One lane for each writer thread, of which there is at least one, and any number of taps.
     /// What the writers' queues lose is added to `drops`.
@@ -49,19 +56,29 @@ impl<'a> Sinks<'a> {
         Self { writers, taps, drops }
     }
 
-    /// Sends `events` on, and counts what has to make room for them. `scratch` is only lent.
+    /// Sends `events` of `venue` on, and counts what has to make room for them.
     ///
     /// All events of an instrument go to the same writer, so that its rows stay in order.
-    pub fn send(&self, events: &mut Vec<Event>, scratch: &mut Vec<Event>) {
+    pub fn send(&self, venue: Venue, events: &mut Vec<Event>, scratch: &mut Scratch) {
+        if events.is_empty() {
+            return;
+        }
+        let Scratch { chosen, evicted } = scratch;
         for tap in &self.taps {
             if tap.open.load(Ordering::Relaxed) {
-                let wanted = events.iter().filter(|it| tap.channels.contains(&it.channel()));
-                wanted.for_each(|it| tap.lane.send(it.clone(), scratch, |_| ()));
+                let wanted = |it: &&Event| tap.channels.contains(&it.channel());
+                chosen.extend(events.iter().filter(wanted).cloned());
+                tap.lane.send(venue, chosen, evicted, |_| ());
             }
         }
-        for event in events.drain(..) {
-            let lane = &self.writers[event.instrument().0 as usize % self.writers.len()];
-            lane.send(event, scratch, |lost| self.drops.add(lost));
+        let lost = |it: &Event| self.drops.add(it);
+        if let [writer] = &*self.writers {
+            return writer.send(venue, events, evicted, lost);
+        }
+        for (n, writer) in self.writers.iter().enumerate() {
+            let is_its = |it: &mut Event| it.instrument().0 as usize % self.writers.len() == n;
+            chosen.extend(events.extract_if(.., is_its));
+            writer.send(venue, chosen, evicted, lost);
         }
     }
 }
@@ -77,15 +94,20 @@ impl Sinks<'_> {
 }
 
 impl Lane {
-    fn send(&self, event: Event, scratch: &mut Vec<Event>, lost: impl Fn(&Event)) {
-        match self.queue.send(event, scratch) {
-            Sent::Queued => return,
-            Sent::Evicted(_) => {}
+    fn send(
+        &self,
+        venue: Venue,
+        events: &mut Vec<Event>,
+        evicted: &mut Vec<Event>,
+        lost: impl Fn(&Event),
+    ) {
+        match self.queue.send(venue.index(), events, evicted) {
+            Ok(0) => return,
+            Ok(_) => {}
             // Its consumer has failed and the program is about to stop.
-            Sent::Closed(event) => scratch.push(event),
+            Err(Gone) => evicted.append(events),
         }
-        self.metrics.dropped.inc_by(scratch.len() as u64);
-        scratch.iter().for_each(lost);
-        scratch.clear();
+        self.metrics.dropped.inc_by(evicted.len() as u64);
+        evicted.drain(..).for_each(|it| lost(&it));
     }
 }

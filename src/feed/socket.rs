@@ -1,13 +1,14 @@
 //! TCP, TLS and WebSocket with every wait bounded.
 //!
 //! No call here blocks for longer than [`PATIENCE`], but for connecting to one address
-//! ([`CONNECT_MAX`]) and for resolving a name, on which the system gives no deadline.
+//! ([`CONNECT_MAX`]).
 
 mod bytes;
+mod resolve;
 
 use std::{
     io::{self, BufReader},
-    net::{TcpStream, ToSocketAddrs},
+    net::TcpStream,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -20,7 +21,10 @@ use tungstenite::{
     protocol::WebSocketConfig,
 };
 
-use self::bytes::{Ahead, Stream, Tap};
+use self::{
+    bytes::{Ahead, Stream, Tap},
+    resolve::resolve,
+};
 use super::http::meaning;
 use crate::{market::Nanos, stop::Stop};
 
@@ -198,8 +202,7 @@ fn open(uri: &Uri, tls: &TlsConnector, stop: &Stop) -> Result<(String, Stream), 
 }
 
 fn open_tcp(host: &str, port: u16, stop: &Stop) -> Result<Tap, ConnectError> {
-    let addresses = (host, port)
-        .to_socket_addrs()
+    let addresses = resolve(host, port, stop)
         .map_err(|cause| ConnectError::Resolve { host: host.to_owned(), cause })?;
     let mut cause = io::Error::from(io::ErrorKind::NotFound);
     for address in addresses {
@@ -215,7 +218,8 @@ fn open_tcp(host: &str, port: u16, stop: &Stop) -> Result<Tap, ConnectError> {
 }
 
 impl Socket {
-    /// The next message, or `None` when none came in time.
+    /// The next message, or `None` when all that has come has been handed out: the call after that one
+    /// waits, and is `None` when nothing comes in time.
     ///
     /// # Errors
     /// When the connection is over, cleanly or not.

@@ -23,7 +23,7 @@ use super::{
     source::Source,
 };
 use crate::{
-    channel::{Sender, newest},
+    channel::fair,
     market::Event,
     metrics::Metrics,
     registry::Registry,
@@ -109,10 +109,10 @@ impl Offline {
         sent
     }
 
-    fn desk(&self) -> (crossbeam_channel::Sender<Command>, Desk<'_>, Sender<Event>) {
+    fn desk(&self) -> (crossbeam_channel::Sender<Command>, Desk<'_>, fair::Sender<Event>) {
         let (commands, to_obey) = crossbeam_channel::bounded(1);
-        let (feed, to_tell) = newest(EVENTS_MAX);
-        let (_, no_crosses) = newest(1);
+        let (feed, to_tell) = fair::queue(1, EVENTS_MAX);
+        let (_, no_crosses) = fair::queue(1, 1);
         let [events, crosses] = ["live", "live-spreads"].map(|it| self.metrics.queue(it));
         let desk = Desk::new(hub::Ends {
             commands: to_obey,
@@ -145,7 +145,7 @@ fn serve(
     mut asked: Vec<impl Iterator<Item = Command>>,
     commands: &crossbeam_channel::Sender<Command>,
     mut desk: Desk<'_>,
-    (feed, events): (&Sender<Event>, &[Event]),
+    (feed, events): (&fair::Sender<Event>, &[Event]),
     mut look: impl FnMut(),
 ) {
     let mut events = events.iter();
@@ -158,7 +158,7 @@ fn serve(
             commands.send(command).expect("the desk is here");
             assert!(desk.take_commands(true), "somebody can ask");
             if let Some(event) = events.next() {
-                let _ = feed.send(event.clone(), &mut Vec::new());
+                let _ = feed.send(0, &mut vec![event.clone()], &mut Vec::new());
             }
             desk.turn(Instant::now());
             look();

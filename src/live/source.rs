@@ -7,7 +7,7 @@ use std::sync::{
 
 use super::clock::now;
 use crate::{
-    channel::{Received, Receiver},
+    channel::{Received, fair::Receiver},
     market::Nanos,
     metrics::QueueMetrics,
 };
@@ -51,7 +51,7 @@ impl<T> Source<T> {
             return 0;
         }
         let _ = self.queue.drain(batch, DRAIN_MAX);
-        self.metrics.look(batch.len() + self.queue.len(), batch.first().map(ts_recv), now());
+        self.metrics.look(batch.len() + self.queue.len(), batch.iter().map(ts_recv).min(), now());
         let dropped = self.metrics.dropped.get();
         dropped - std::mem::replace(&mut self.dropped, dropped)
     }

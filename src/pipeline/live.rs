@@ -6,12 +6,12 @@ use parking_lot::Mutex;
 
 use super::Whole;
 use crate::{
-    channel::newest,
+    channel::fair,
     config::Plan,
     feed::sinks::{Lane, Tap},
     live::{self, Door, Facts, Source},
-    market::Channel,
-    spreads::{self, Outlet, Spreads},
+    market::{Channel, Venue},
+    spreads::{self, Spreads},
 };
 
 /// Starts what serves clients at `door`, if there is one; it ends when the program stops. What is
@@ -25,14 +25,14 @@ pub(super) fn start<'s>(
 ) -> (Vec<Tap>, Option<spreads::Tap>) {
     let (Some(door), Some(settings)) = (door, &plan.live) else { return (Vec::new(), None) };
     log::info!("dashboard, API and metrics on {}", door.url());
-    let (queue, events) = newest(plan.queue_capacity);
+    let (queue, events) = fair::queue(Venue::COUNT, plan.queue_capacity);
     let metrics = whole.metrics.queue("live").holding(plan.queue_capacity);
     let (events, open) = Source::new(events, metrics.clone());
     let tap = Tap { lane: Lane { queue, metrics }, channels: &Channel::ALL, open };
-    let (queue, crosses) = newest(plan.queue_capacity);
+    let (queue, crosses) = fair::queue(1, plan.queue_capacity);
     let metrics = whole.metrics.queue("live-spreads").holding(plan.queue_capacity);
     let (crosses, open) = Source::new(crosses, metrics.clone());
-    let outlet = spreads::Tap { outlet: Outlet { queue, metrics }, open };
+    let outlet = spreads::Tap { queue, metrics, open };
     let facts = Facts {
         metrics: whole.metrics,
         registry: &whole.registry,

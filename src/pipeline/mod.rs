@@ -41,7 +41,7 @@ pub use self::{
 };
 use crate::{
     capture::{self, CaptureError, Recorder},
-    channel::{Received, Receiver, newest},
+    channel::{Received, fair, newest},
     config::Plan,
     feed::{
         self,
@@ -171,7 +171,7 @@ pub fn run_with(
     plan: &Plan,
     metrics: &Metrics,
     stop: &Stop,
-    write: impl Fn(&Receiver<Event>, Writer<'_>, &QueueMetrics) -> store::Totals + Sync,
+    write: impl Fn(&fair::Receiver<Event>, Writer<'_>, &QueueMetrics) -> store::Totals + Sync,
 ) -> Result<Summary, PipelineError> {
     run_all(door(plan)?, plan, (metrics, stop, &Reload::default()), &Source::Venues, write)
 }
@@ -189,7 +189,7 @@ fn run_all(
     plan: &Plan,
     (metrics, stop, reload): (&Metrics, &Stop, &Reload),
     source: &Source<'_>,
-    write: impl Fn(&Receiver<Event>, Writer<'_>, &QueueMetrics) -> store::Totals + Sync,
+    write: impl Fn(&fair::Receiver<Event>, Writer<'_>, &QueueMetrics) -> store::Totals + Sync,
 ) -> Result<Summary, PipelineError> {
     let started = Instant::now();
     let dataset = Dataset::open(&plan.storage.dir)?;
@@ -297,9 +297,9 @@ fn run_all(
 }
 
 /// A queue for each writer.
-fn lanes(plan: &Plan, metrics: &Metrics) -> (Vec<Lane>, Vec<Receiver<Event>>) {
+fn lanes(plan: &Plan, metrics: &Metrics) -> (Vec<Lane>, Vec<fair::Receiver<Event>>) {
     let lane = |n| {
-        let (queue, events) = newest(plan.queue_capacity);
+        let (queue, events) = fair::queue(Venue::COUNT, plan.queue_capacity);
         let metrics = metrics.queue(&format!("writer-{n}")).holding(plan.queue_capacity);
         (Lane { queue, metrics }, events)
     };
@@ -337,7 +337,7 @@ fn recover(dataset: &Dataset, settings: &store::Settings, metrics: &Metrics, sto
 }
 
 /// Counts what a writer that has failed has left in its queue. The senders are gone.
-fn give_up(events: &Receiver<Event>, counter: &QueueMetrics, drops: &Drops<'_>) {
+fn give_up(events: &fair::Receiver<Event>, counter: &QueueMetrics, drops: &Drops<'_>) {
     const BATCH: usize = 8_192;
     let mut left = Vec::new();
     while events.drain(&mut left, BATCH) == Received::Items {

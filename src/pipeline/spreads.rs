@@ -10,13 +10,13 @@ use parking_lot::Mutex;
 
 use super::Whole;
 use crate::{
-    channel::{Sender, newest},
+    channel::{Sender, fair},
     config::Plan,
     feed::{
         self,
         sinks::{Lane, Tap},
     },
-    market::{Channel, Event, Nanos, Record},
+    market::{Channel, Event, Nanos, Record, Venue},
     spreads::{self, Ends, Outlet, Spreads},
 };
 
@@ -49,7 +49,7 @@ pub(super) fn start<'s>(
     (records, crosses): (Sender<Record>, Option<spreads::Tap>),
     replaying: bool,
 ) -> Tap {
-    let (queue, events) = newest(plan.queue_capacity);
+    let (queue, events) = fair::queue(Venue::COUNT, plan.queue_capacity);
     let metrics = whole.metrics.queue("spreads").holding(plan.queue_capacity);
     let counters = metrics.clone();
     let records = Outlet { queue: records, metrics: whole.metrics.queue("ledger") };

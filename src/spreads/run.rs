@@ -16,7 +16,10 @@ use super::{
     order::{Order, trim},
 };
 use crate::{
-    channel::{Received, Receiver, Sender, Sent},
+    channel::{
+        Received, Sender, Sent,
+        fair::{self, Gone},
+    },
     market::{Cross, Event, Exchange, InstrumentId, Nanos, Quote, Record},
     metrics::{QueueMetrics, SpreadMetrics},
     registry::Registry,
@@ -52,8 +55,10 @@ pub struct Outlet<T> {
 /// Where every cross goes while somebody listens.
 #[derive(Clone, Debug)]
 pub struct Tap {
-    /// Its queue.
-    pub outlet: Outlet<Cross>,
+    /// Its queue, of one flow.
+    pub queue: fair::Sender<Cross>,
+    /// Its counters.
+    pub metrics: QueueMetrics,
     /// Whether somebody listens: nothing is queued that nobody wants.
     pub open: Arc<AtomicBool>,
 }
@@ -62,7 +67,7 @@ pub struct Tap {
 #[derive(Debug)]
 pub struct Ends<'a> {
     /// Quotes; all else is passed over.
-    pub events: &'a Receiver<Event>,
+    pub events: &'a fair::Receiver<Event>,
     /// The counters of that queue.
     pub queue: &'a QueueMetrics,
     /// Where instruments are looked up at first sight.
@@ -93,7 +98,7 @@ pub fn run(
     while ends.events.drain(&mut batch, DRAIN_MAX) != Received::Closed {
         let now = clock(&batch);
         let drained = batch.len();
-        ends.queue.look(drained + ends.events.len(), batch.first().map(Event::ts_recv), now);
+        ends.queue.look(drained + ends.events.len(), batch.iter().map(Event::ts_recv).min(), now);
         thread.sort_in(&mut batch);
         let settled = Nanos(now.0.saturating_sub(reorder));
         thread.take_in(settled);
@@ -210,9 +215,7 @@ impl<'a> Thread<'a> {
             self.ends.records.send(Record::Episode(episode), &mut self.records);
         }
         if let Some(tap) = self.ends.crosses {
-            for cross in self.out.crosses.drain(..) {
-                tap.outlet.send(cross, &mut self.evicted);
-            }
+            tap.send(&mut self.out.crosses, &mut self.evicted);
         }
     }
 
@@ -224,6 +227,21 @@ impl<'a> Thread<'a> {
         metrics.open.set(i64::try_from(open).unwrap_or(i64::MAX));
         metrics.quarantined.set(i64::try_from(counts.quarantined).unwrap_or(i64::MAX));
         self.published = counts;
+    }
+}
+
+impl Tap {
+    /// Sends `crosses`, and counts what has to make room for them. `scratch` is only lent.
+    fn send(&self, crosses: &mut Vec<Cross>, scratch: &mut Vec<Cross>) {
+        if crosses.is_empty() {
+            return;
+        }
+        if self.queue.send(0, crosses, scratch) == Err(Gone) {
+            // Its consumer has failed and the program is about to stop.
+            scratch.append(crosses);
+        }
+        self.metrics.dropped.inc_by(scratch.len() as u64);
+        scratch.clear();
     }
 }
 

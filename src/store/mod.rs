@@ -79,7 +79,7 @@ pub use self::{
     writer::Writer,
 };
 use crate::{
-    channel::{Received, Receiver},
+    channel::{Received, Receiver, fair},
     market::{Event, Nanos, Record},
     metrics::QueueMetrics,
 };
@@ -115,7 +115,7 @@ const RECORDS_EVERY: Duration = Duration::from_millis(100);
 ///
 /// `clock` tells the time, in nanoseconds since the epoch.
 pub fn run(
-    events: &Receiver<Event>,
+    events: &fair::Receiver<Event>,
     mut writer: Writer<'_>,
     queue: &QueueMetrics,
     clock: impl Fn() -> Nanos,
@@ -128,7 +128,7 @@ pub fn run(
         }
         let now = clock();
         let drained = batch.len();
-        queue.look(drained + events.len(), batch.first().map(Event::ts_recv), now);
+        queue.look(drained + events.len(), batch.iter().map(Event::ts_recv).min(), now);
         writer.append(&mut batch, now);
         writer.tick(now);
         if drained < DRAIN_MAX {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use spread_aggregator::{
     capture::{Found, Merge, Read},
     exchange,
-    market::Channel,
+    market::{Channel, Venue},
     metrics::Metrics,
     pipeline::{self, Pace, Replayed},
     simulator::{Fault, Options},
@@ -214,11 +214,11 @@ proptest! {
     #[test]
     fn no_capture_panics(lines in prop::collection::vec(line(), 0..40)) {
         use spread_aggregator::{
-            capture::Line, channel::newest, feed::{drops::Drops, replay::{Ends, Replay}, sinks::{Lane, Sinks}},
+            capture::Line, channel::{fair, newest}, feed::{drops::Drops, replay::{Ends, Replay}, sinks::{Lane, Sinks}},
             ledger::Ledger, registry::Registry,
         };
         let (metrics, registry) = (Metrics::new(), Registry::default());
-        let (queue, _events) = newest(1_000);
+        let (queue, _events) = fair::queue(Venue::COUNT, 1_000);
         let (records, _records) = newest(1_000);
         let drops = Drops::new(&registry);
         let lane = Lane { queue, metrics: metrics.queue("writer-0") };

@@ -413,10 +413,9 @@ fn what_ends_in_parquet_is_whole_at_every_moment() {
 fn a_thread_writes_all_there_is_when_the_senders_are_gone() {
     let fixture = Fixture::new();
     let dataset = fixture.dataset();
-    let (tx, rx) = channel::newest(100_000);
-    for event in mixture(&fixture.registry, NOON, 50_000) {
-        assert_eq!(tx.send(event, &mut Vec::new()), channel::Sent::Queued);
-    }
+    let (tx, rx) = channel::fair::queue(1, 100_000);
+    let mut events = mixture(&fixture.registry, NOON, 50_000);
+    assert_eq!(tx.send(0, &mut events, &mut Vec::new()), Ok(0));
     drop(tx);
     let queue = fixture.metrics.queue("writer-0");
     let written = store::run(&rx, fixture.writer(&dataset), &queue, || later(90));
@@ -430,7 +429,7 @@ fn a_thread_writes_all_there_is_when_the_senders_are_gone() {
 fn a_thread_rotates_files_and_tells_how_old_its_queue_is() {
     let fixture = Fixture::new();
     let dataset = fixture.dataset();
-    let (tx, rx) = channel::newest(100);
+    let (tx, rx) = channel::fair::queue(1, 100);
     let tx = RefCell::new(Some(tx));
     let queue = fixture.metrics.queue("writer-0");
     let (looks, oldest) = (Cell::new(0), Cell::new(0.0_f64));
@@ -441,8 +440,8 @@ fn a_thread_rotates_files_and_tells_how_old_its_queue_is() {
         oldest.set(oldest.get().max(queue.age.get()));
         match &*tx.borrow() {
             Some(tx) if looks.get() <= 20 => {
-                let sent = tx.send(event(Channel::Quotes, now), &mut Vec::new());
-                assert_eq!(sent, channel::Sent::Queued);
+                let mut one = vec![event(Channel::Quotes, now)];
+                assert_eq!(tx.send(0, &mut one, &mut Vec::new()), Ok(0));
                 return now;
             }
             _ => (),

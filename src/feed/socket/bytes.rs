@@ -79,18 +79,18 @@ impl Write for Ahead {
     }
 }
 
-/// The TCP stream, which knows when its bytes came: one clock reading for each that yields some,
+/// The TCP stream, which knows when its bytes came: one clock reading for each read that yields some,
 /// however many messages they hold.
 ///
-/// Who calls it reads until a message, a record or a handshake is whole, and looks at nothing else
-/// meanwhile. A peer that sends byte by byte must not keep it there: when bytes have come for
-/// [`PATIENCE`] without a pause, one read says that there are none.
+/// After a read that had bytes the next one says, once, that there are none. So whoever reads for as long
+/// as there is something comes to an end with each read of the socket: what has come can be passed on
+/// before the socket is waited for, and a peer that sends byte by byte holds nobody up.
 #[derive(Debug)]
 pub(super) struct Tap {
     tcp: TcpStream,
     ts_recv: Nanos,
-    /// When the first bytes came since a read had none.
-    busy_since: Option<Nanos>,
+    /// Whether the last read had bytes.
+    has_read: bool,
     bytes: u64,
 }
 
@@ -99,7 +99,7 @@ impl Tap {
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(PATIENCE))?;
         tcp.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { tcp, ts_recv: now(), busy_since: None, bytes: 0 })
+        Ok(Self { tcp, ts_recv: now(), has_read: false, bytes: 0 })
     }
 
     /// When bytes came last.
@@ -120,15 +120,12 @@ impl Tap {
 
 impl Read for Tap {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        // By the difference in either direction, as the clock may be set.
-        let busy = self.busy_since.map_or(0, |it| self.ts_recv.0.abs_diff(it.0));
-        if PATIENCE.as_nanos() < u128::from(busy) {
-            self.busy_since = None;
+        if std::mem::take(&mut self.has_read) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let n = self.tcp.read(buf).inspect_err(|_| self.busy_since = None)?;
+        let n = self.tcp.read(buf)?;
+        self.has_read = true;
         self.ts_recv = now();
-        self.busy_since.get_or_insert(self.ts_recv);
         self.bytes += n as u64;
         Ok(n)
     }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::{
-    channel::{Received, Sent, newest},
+    channel::{Received, fair, newest},
     market::{Event, Record},
     metrics::Metrics,
     registry::Registry,
@@ -23,14 +23,12 @@ fn run_on(events: &[Quote], listening: bool) -> (Vec<Episode>, Vec<Cross>, Strin
         let it = Instrument::clone(&instrument(exchange, Market::Spot, "X-USDT"));
         registry.intern(it).expect("room");
     }
-    let (events_in, events_out) = newest(100);
+    let (events_in, events_out) = fair::queue(1, 100);
     let (records, recorded) = newest(100);
-    let (crosses, crossed) = newest(4);
+    let (queue, crossed) = fair::queue(1, 4);
     let records = Outlet { queue: records, metrics: metrics.queue("ledger") };
-    let tap = Tap {
-        outlet: Outlet { queue: crosses, metrics: metrics.queue("crosses") },
-        open: Arc::new(AtomicBool::new(listening)),
-    };
+    let open = Arc::new(AtomicBool::new(listening));
+    let tap = Tap { queue, metrics: metrics.queue("crosses"), open };
     let queue = metrics.queue("spreads");
     let ends = Ends {
         events: &events_out,
@@ -47,10 +45,8 @@ fn run_on(events: &[Quote], listening: bool) -> (Vec<Episode>, Vec<Cross>, Strin
         let running = scope.spawn(|| {
             run(&ends, &state, Duration::from_secs(1), |_| Nanos(clock.load(Ordering::Relaxed)));
         });
-        for event in events {
-            let sent = events_in.send(Event::Quote(*event), &mut Vec::new());
-            assert_eq!(sent, Sent::Queued);
-        }
+        let mut batch = events.iter().copied().map(Event::Quote).collect();
+        assert_eq!(events_in.send(0, &mut batch, &mut Vec::new()), Ok(0));
         let eventually = |reached: &dyn Fn(&Spreads) -> bool| {
             let mut looks = 0..60_000;
             while !reached(&state.lock()) && !running.is_finished() && looks.next().is_some() {
@@ -65,7 +61,7 @@ fn run_on(events: &[Quote], listening: bool) -> (Vec<Episode>, Vec<Cross>, Strin
         let history = |it: &Spreads| it.history("X-USDT", Market::Spot, Exchange::ALL[A]);
         eventually(&|it| history(it).is_some_and(|it| !it.samples.is_empty()));
         let late = quote(A, time(650), level(99.0), level(99.6));
-        assert_eq!(events_in.send(Event::Quote(late), &mut Vec::new()), Sent::Queued);
+        assert_eq!(events_in.send(0, &mut vec![Event::Quote(late)], &mut Vec::new()), Ok(0));
         drop(events_in);
         running.join().expect("no panic");
     });
@@ -127,14 +123,14 @@ fn crosses_are_not_queued_while_nobody_listens() {
 fn all_that_is_open_at_the_end_is_recorded_though_the_ledger_has_less_room() {
     const SYMBOLS: usize = 1_500;
     let (metrics, registry) = (Metrics::new(), Registry::default());
-    let (events_in, events) = newest(2 * SYMBOLS);
+    let (events_in, events) = fair::queue(1, 2 * SYMBOLS);
     for n in 0..2 * SYMBOLS {
         let it = instrument(n % 2, Market::Spot, &format!("S{}-USDT", n / 2));
         registry.intern(Instrument::clone(&it)).expect("room");
         // Each second one of a symbol can be sold for more than the first costs.
         let bid = if n % 2 == 0 { 99.0 } else { 101.0 };
         let quote = quote(n, time(0), level(bid), level(bid + 1.0));
-        let _ = events_in.send(Event::Quote(quote), &mut Vec::new());
+        assert_eq!(events_in.send(0, &mut vec![Event::Quote(quote)], &mut Vec::new()), Ok(0));
     }
     drop(events_in);
     let (records, recorded) = newest(1_000);

@@ -13,7 +13,7 @@ use std::{
 
 use parking_lot::Mutex;
 use spread_aggregator::{
-    channel::{Sender, newest},
+    channel::fair,
     config,
     live::{self, Door, Facts, Settings, Source},
     market::{Cross, Event, Exchange, Market, Venue},
@@ -38,9 +38,9 @@ pub(super) struct Served<'a> {
     pub(super) registry: &'a Registry,
     pub(super) spreads: &'a Mutex<Spreads>,
     pub(super) stop: &'a Stop,
-    events: Sender<Event>,
+    events: fair::Sender<Event>,
     events_open: Arc<AtomicBool>,
-    crosses: Sender<Cross>,
+    crosses: fair::Sender<Cross>,
     crosses_open: Arc<AtomicBool>,
 }
 
@@ -64,9 +64,9 @@ pub(super) fn serve(settings: &Settings, test: impl FnOnce(&Served<'_>)) {
     let (metrics, registry, stop) = (Metrics::new(), registry(), Stop::default());
     let plan = config::parse("[[exchange]]\nname = \"okx\"", Path::new("test.toml")).unwrap();
     let engine = Mutex::new(Spreads::new(&plan.spreads.unwrap()));
-    let (events, to_tell) = newest(CAPACITY);
+    let (events, to_tell) = fair::queue(1, CAPACITY);
     let (events_source, events_open) = Source::new(to_tell, metrics.queue("live"));
-    let (crosses, to_tell) = newest(CAPACITY);
+    let (crosses, to_tell) = fair::queue(1, CAPACITY);
     let (crosses_source, crosses_open) = Source::new(to_tell, metrics.queue("live-spreads"));
     let door = Door::open(settings.listen).unwrap();
     let addr = addr(&door.url());
@@ -106,13 +106,13 @@ impl Served<'_> {
     /// Tells an event, as the feeds do: only while somebody listens.
     pub(super) fn tell(&self, event: Event) {
         if self.is_listening() {
-            let _ = self.events.send(event, &mut Vec::new());
+            let _ = self.events.send(0, &mut vec![event], &mut Vec::new());
         }
     }
 
     pub(super) fn tell_cross(&self, cross: Cross) {
         if self.crosses_open.load(Ordering::Relaxed) {
-            let _ = self.crosses.send(cross, &mut Vec::new());
+            let _ = self.crosses.send(0, &mut vec![cross], &mut Vec::new());
         }
     }
 

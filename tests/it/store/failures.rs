@@ -12,7 +12,7 @@ use std::{
 
 use parking_lot::Mutex;
 use spread_aggregator::{
-    channel::{Sender, Sent, newest},
+    channel::{Sent, fair, newest},
     feed,
     market::{Channel, Event, Exchange, Gap, GapReason, Market, Nanos, Record, Venue},
     stop::Stop,
@@ -173,7 +173,7 @@ fn what_writers_give_up_is_in_the_ledger_of_the_same_disk_once_it_is_back() {
     let (fixture, shim) = (Fixture::new(), Shim::new());
     let dataset = fixture.dataset_on(&shim);
     let Fixture { settings, registry, metrics, .. } = &fixture;
-    let (events, to_write) = newest(1 << 20);
+    let (events, to_write) = fair::queue(1, 1 << 20);
     let (records, to_record) = newest(1_000);
     let all_written = Stop::default();
     let given = mixture(registry, NOON, 400_000);
@@ -189,10 +189,8 @@ fn what_writers_give_up_is_in_the_ledger_of_the_same_disk_once_it_is_back() {
         });
         let queue = metrics.queue("writer-0");
         let writer = scope.spawn(move || store::run(&to_write, writer, &queue, feed::now));
-        let send = |events: &Sender<Event>, some: &[Event]| {
-            for event in some {
-                assert_eq!(events.send(event.clone(), &mut Vec::new()), Sent::Queued);
-            }
+        let send = |events: &fair::Sender<Event>, some: &[Event]| {
+            assert_eq!(events.send(0, &mut some.to_vec(), &mut Vec::new()), Ok(0));
         };
         send(&events, &given[..50_000]);
         eventually("it is being written", || events.is_empty());
