@@ -54,7 +54,7 @@ browser: test
     mkdir -p target/browser
     cp tests/browser/package.json tests/browser/package-lock.json target/browser
     cd target/browser && npm ci --no-audit --no-fund
-    node --test tests/browser/page.test.mjs
+    node --test tests/browser/pace.test.mjs tests/browser/page.test.mjs
 
 # licences, sources and bans of the dependencies, and advisories (it needs cargo-deny)
 deny:
@@ -83,6 +83,10 @@ panels:
 # measurements
 bench:
     cargo bench
+
+# what barter-data, crypto-msg-parser, cryptofeed and ccxt take to decode the same frames (they are installed first)
+peers *args:
+    benches/peers/run.py {{args}}
 
 # the highest rate that two cores take without a loss, and what it costs: simulate and run, side by side
 load *args:
