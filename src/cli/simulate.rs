@@ -147,13 +147,13 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         faults: options.faults.clone(),
         ..Simulation::default()
     })
-    .map_err(|err| match err.kind() {
-        io::ErrorKind::InvalidInput => Failure::Usage(err.into()),
-        _ => {
-            let listen = options.listen;
-            let hint = "--listen says where, and port 0 takes a free one: --listen 127.0.0.1:0";
-            Failure::Run(anyhow!("failed to listen on {listen}: {err}; {hint}"))
+    .map_err(|err| {
+        if err.kind() == io::ErrorKind::InvalidInput {
+            return Failure::Usage(err.into());
         }
+        let listen = options.listen;
+        let hint = "--listen says where, and port 0 takes a free one: --listen 127.0.0.1:0";
+        Failure::Run(anyhow!("failed to listen on {listen}: {err}; {hint}"))
     })?;
     print_config(options, &simulator, &mut io::stdout().lock())?;
     let stop = Stop::default();
