@@ -6,6 +6,7 @@
 DuckDB aggregates the quotes, Polars the ledger and the lag.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -16,9 +17,15 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import polars as pl
 
-DIR = Path(sys.argv[1])
-OUT = Path(sys.argv[2] if len(sys.argv) > 2 else ".")
-SYMBOL = "BTC-USDT"
+arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+arguments.add_argument("dir", type=Path, help="of the dataset")
+arguments.add_argument("out", type=Path, nargs="?", default=".", help="where the pictures go")
+options = arguments.parse_args()
+DIR, OUT, SYMBOL = options.dir, options.out, "BTC-USDT"
+for table in ("quotes", "trades"):
+    if not any(DIR.glob(f"{table}/**/*.parquet")):
+        sys.exit(f"no files of {table} are in {DIR}: they are made every `rotate`, and when a collector stops")
+OUT.mkdir(parents=True, exist_ok=True)
 
 
 def spreads():
@@ -29,7 +36,8 @@ def spreads():
         FROM read_parquet('{DIR}/quotes/**/*.parquet')
         WHERE symbol = '{SYMBOL}' GROUP BY ALL ORDER BY second
     """).pl()
-    assert rows.height, f"no quotes of {SYMBOL} in {DIR}"
+    if rows.is_empty():
+        sys.exit(f"no quotes of {SYMBOL} are in {DIR}")
     figure, axes = plt.subplots(figsize=(8, 4))
     for (exchange, market), of in rows.group_by("exchange", "market", maintain_order=True):
         style = "-" if market == "spot" else "--"
@@ -70,7 +78,8 @@ def lag():
         .sort("exchange", "market")
         .collect()
     )
-    assert rows.height, f"no trades with a time of the exchange in {DIR}"
+    if rows.is_empty():
+        sys.exit(f"no trades with a time of the exchange are in {DIR}")
     names = [f"{it['exchange']}-{it['market']}" for it in rows.iter_rows(named=True)]
     figure, axes = plt.subplots(figsize=(8, 4))
     axes.barh(names, rows["p99"], color="lightsteelblue", label="99th percentile")

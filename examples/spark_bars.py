@@ -4,11 +4,15 @@
     examples/spark_bars.py DIR OUT      # needs pyspark and Java
 """
 
-import sys
+import argparse
 
 from pyspark.sql import SparkSession, functions as f
 
-source, out = sys.argv[1], sys.argv[2]
+arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+arguments.add_argument("source", metavar="DIR", help="of the dataset")
+arguments.add_argument("out", metavar="OUT", help="where the bars go")
+options = arguments.parse_args()
+source, out = options.source, options.out
 spark = (
     SparkSession.builder.appName("bars")
     .master("local[1]")

@@ -1,9 +1,16 @@
 //! The binary: arguments, logging, exit code.
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    thread,
+    time::SystemTime,
+};
 
 use clap::Parser;
-use log::LevelFilter;
+use env_logger::fmt::Formatter;
+use humantime::Rfc3339Timestamp;
+use log::{LevelFilter, Record};
 use spread_aggregator::cli::{Cli, LogFormat};
 
 fn main() -> ExitCode {
@@ -20,19 +27,33 @@ fn start_logging(level: LevelFilter, format: LogFormat) {
     // Other crates' lines are theirs, not the operator's.
     builder.filter_level(LevelFilter::Warn);
     builder.filter_module("spread_aggregator", LevelFilter::Trace);
-    builder.format_timestamp_millis().format_target(false);
-    if format == LogFormat::Json {
-        builder.format(|out, record| {
-            let line = serde_json::json!({
-                "ts": out.timestamp_millis().to_string(),
-                "level": record.level().as_str(),
-                "target": record.target(),
-                "thread": std::thread::current().name(),
-                "message": record.args().to_string(),
-            });
-            writeln!(out, "{line}")
-        });
-    }
+    builder.format(match format {
+        LogFormat::Text => text,
+        LogFormat::Json => json,
+    });
     builder.init();
     log::set_max_level(level);
+}
+
+fn text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let (time, level) = (now(), record.level());
+    let style = out.default_level_style(level);
+    // What is wrong with a configuration takes several lines.
+    let message = record.args().to_string().replace('\n', "\n    ");
+    writeln!(out, "[{time} {style}{level:<5}{style:#}] {message}")
+}
+
+fn json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let line = serde_json::json!({
+        "ts": now().to_string(),
+        "level": record.level().as_str(),
+        "target": record.target(),
+        "thread": thread::current().name(),
+        "message": record.args().to_string(),
+    });
+    writeln!(out, "{line}")
+}
+
+fn now() -> Rfc3339Timestamp {
+    humantime::format_rfc3339_millis(SystemTime::now())
 }

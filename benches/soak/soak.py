@@ -21,15 +21,15 @@ import random
 import re
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 
-EXCHANGES = "binance bybit okx bitget gateio kucoin mexc bingx".split()
+sys.path.append(str(pathlib.Path(__file__).parent.with_name("support")))
+from collector import EXCHANGES, Stage, get, metrics, process, processor, subscribe, total
+
 VENUES = [f"{it}-{market}" for it in EXCHANGES for market in ("spot", "perp")]
 # What is under way with these may be lost, and has to be declared.
 LOSSY = ("drop", "half-open", "oversized", "garbage")
@@ -39,7 +39,6 @@ LASTING = ("mute", "half-open", "garbage", "torn", "oversized", "refuse", "http=
 CALM = 60
 # Samples of so much of the beginning say how memory is filled, not whether it grows.
 WARM = 0.25
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def arguments():
@@ -58,25 +57,6 @@ def arguments():
     return it.parse_args()
 
 
-def get(url):
-    with urllib.request.urlopen(url, timeout=20) as answer:
-        return answer.read().decode()
-
-
-def metrics(port):
-    """What /metrics says: name, labels, value."""
-    found = []
-    for line in get(f"http://127.0.0.1:{port}/metrics").splitlines():
-        if it := re.match(r"spread_aggregator_(\w+?)(?:\{(.*)\})? ([-+.\deEInfNa]+)$", line):
-            found.append((it[1], dict(re.findall(r'(\w+)="([^"]*)"', it[2] or "")), float(it[3])))
-    return found
-
-
-def total(found, name, **labels):
-    of = lambda it: all(it.get(key) == value for key, value in labels.items())
-    return sum(value for it, has, value in found if it == name and of(has))
-
-
 def draw(options):
     """The faults of a run: when, where, what, and how long."""
     rng, at, faults = random.Random(options.seed), float(CALM), []
@@ -89,35 +69,19 @@ def draw(options):
         faults.append((kind, rng.choice(VENUES), f":after={int(at * 1000)}ms{lasting}"))
 
 
-class Process:
-    """What the system knows of a process."""
-
-    def __init__(self, pid):
-        self.proc = pathlib.Path(f"/proc/{pid}")
-
-    def sample(self):
-        status = self.proc.joinpath("status").read_text()
-        field = lambda name: int(re.search(rf"{name}:\s+(\d+)", status)[1])
-        descriptors = len(list(self.proc.joinpath("fd").iterdir()))
-        return field("VmRSS") / 1024, field("RssAnon") / 1024, field("Threads"), descriptors
-
-    def processor(self):
-        fields = self.proc.joinpath("stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+def sample(pid):
+    """Resident and anonymous memory in MB, threads and descriptors."""
+    status = process(pid, "status")
+    field = lambda name: int(re.search(rf"{name}:\s+(\d+)", status)[1])
+    descriptors = len(os.listdir(f"/proc/{pid}/fd"))
+    return field("VmRSS") / 1024, field("RssAnon") / 1024, field("Threads"), descriptors
 
 
 def read_all(port, over):
     """A client that takes every quote there is, and comes again when it is closed."""
-    ask = json.dumps({"op": "subscribe", "channel": "quotes"}).encode()
     while not over.is_set():
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
-                peer.sendall(
-                    b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-                    # Masked with zeros, which changes nothing.
-                    + bytes([0x81, 0x80 | len(ask)]) + bytes(4) + ask
-                )
+            with subscribe(port) as peer:
                 while not over.is_set() and peer.recv(1 << 16):
                     pass
         except OSError:
@@ -149,47 +113,6 @@ def slope(samples):
     return line.slope, quantile * error
 
 
-def wait(what, holds, *processes, seconds=180):
-    end = time.monotonic() + seconds
-    while not holds():
-        for it in processes:
-            if it.poll() is not None:
-                sys.exit(f"{it.args[1]} ended while waiting until {what}: see its log")
-        if end < time.monotonic():
-            sys.exit(f"waited in vain until {what}")
-        time.sleep(0.5)
-
-
-def start(options, faults, folder):
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    said, log = folder / "exchanges.toml", open(folder / "log", "w")
-    plans = [f"--fault={kind}@{venue}{when}" for kind, venue, when in faults]
-    exchanges = subprocess.Popen(
-        [options.program, "simulate", "--listen", "127.0.0.1:0", "--symbols", str(options.symbols),
-         "--rate", str(options.rate), "--no-limits", *plans],
-        stdout=open(said, "w"), stderr=open(folder / "exchanges.log", "w"),
-    )
-    try:
-        wait("the exchanges listen", lambda: said.read_text().count("rest_url") == len(VENUES), exchanges)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        text = (
-            f'[storage]\ndir = "{folder / "data"}"\nrotate = "{options.rotate}"\n[live]\nlisten = "127.0.0.1:{port}"\n'
-            '[defaults]\nmin_quote_volume = 0.0\nheartbeat_timeout = "5s"\nstale_after = "10s"\n'
-        )
-        folder.joinpath("config.toml").write_text(text + said.read_text())
-        collector = subprocess.Popen(
-            [options.program, "run", "-c", str(folder / "config.toml")],
-            stdout=open(folder / "summary", "w"), stderr=log,
-        )
-    except BaseException:
-        exchanges.kill()
-        raise
-    base = re.search(r'rest_url = "(http://[^/"]+)', said.read_text())[1]
-    return exchanges, collector, base, port
-
-
 def delivering(port):
     """Venues that have data coming."""
     try:
@@ -215,41 +138,44 @@ def at_rest(port, base):
 
 
 def soak(options, faults, folder):
-    exchanges, collector, base, port = start(options, faults, folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    plans = [f"--fault={kind}@{venue}{when}" for kind, venue, when in faults]
     over = threading.Event()
-    try:
-        wait("all venues deliver", lambda: len(delivering(port)) == len(VENUES), exchanges, collector)
-        threading.Thread(target=read_all, args=(port, over), daemon=True).start()
-        process, began = Process(collector.pid), time.monotonic()
-        cost, load = process.processor(), Process(exchanges.pid).processor()
-        samples = []
-        while (at := time.monotonic() - began) < options.minutes * 60:
-            if collector.poll() is not None:
-                sys.exit("the collector ended before its time: see its log")
-            samples.append((at, *process.sample()))
-            time.sleep(options.sample)
-        wait("all venues deliver again", lambda: len(delivering(port)) == len(VENUES), exchanges, collector)
-        back = time.monotonic() - began - options.minutes * 60
-        seconds = time.monotonic() - began
-        cost = (process.processor() - cost) / seconds
-        load = (Process(exchanges.pid).processor() - load) / seconds
-        get(base + "/rate?0")
-        last = [-1.0]
+    with Stage(options.program, folder) as stage:
+        venues = stage.simulate(len(VENUES), "--symbols", str(options.symbols), "--rate", str(options.rate), *plans)
+        heard = '[defaults]\nmin_quote_volume = 0.0\nheartbeat_timeout = "5s"\nstale_after = "10s"\n'
+        stage.run(f'rotate = "{options.rotate}"\n', heard + venues)
+        try:
+            return watch(options, stage, over)
+        finally:
+            over.set()
 
-        def is_still():
-            last.append(total(metrics(port), "events_total"))
-            return last[-1] == last[-2]
 
-        wait("nothing comes any more", is_still, exchanges, collector)
-        found, sent = at_rest(port, base)
-        over.set()
-        collector.send_signal(signal.SIGTERM)
-        code = collector.wait(60)
-    finally:
-        over.set()
-        for it in (collector, exchanges):
-            it.kill()
-            it.wait()
+def watch(options, stage, over):
+    port, collector = stage.port, stage.collector
+    all_deliver = lambda: len(delivering(port)) == len(VENUES)
+    cost_of = lambda it: processor(process(it.pid, "stat"))
+    stage.until("all venues deliver", all_deliver)
+    threading.Thread(target=read_all, args=(port, over), daemon=True).start()
+    began = time.monotonic()
+    cost, load = cost_of(collector), cost_of(stage.exchanges)
+    samples = []
+    while (at := time.monotonic() - began) < options.minutes * 60:
+        if collector.poll() is not None:
+            sys.exit("the collector ended before its time: see its log")
+        samples.append((at, *sample(collector.pid)))
+        time.sleep(options.sample)
+    stage.until("all venues deliver again", all_deliver)
+    seconds = time.monotonic() - began
+    back = seconds - options.minutes * 60
+    cost, load = (cost_of(collector) - cost) / seconds, (cost_of(stage.exchanges) - load) / seconds
+    get(stage.base + "/rate?0")
+    stage.until_still()
+    found, sent = at_rest(port, stage.base)
+    over.set()
+    collector.send_signal(signal.SIGTERM)
+    code = collector.wait(60)
     return samples, found, sent, {"cores": cost, "simulator": load, "back": back, "code": code}
 
 

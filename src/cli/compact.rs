@@ -85,12 +85,23 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 
 /// A folder that has nothing of a dataset is a slip of the hand.
 pub(super) fn dataset(dir: &Path) -> Result<(), Failure> {
-    if Table::ALL.iter().any(|it| dir.join(it.name()).is_dir()) {
-        return Ok(());
-    }
-    let tables = Table::ALL.map(Table::name).join(", ");
-    let dir = dir.display();
-    Err(Failure::Usage(anyhow!("{dir} is no dataset: it has none of the folders {tables}")))
+    let tables = Table::ALL.map(Table::name);
+    let missing = || format!("it has none of the folders {}", tables.join(", "));
+    has(dir, &tables, missing)
+}
+
+/// Whether `dir` has one of `folders` at least; what is `missing` otherwise.
+pub(super) fn has(
+    dir: &Path,
+    folders: &[&str],
+    missing: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    let why = match dir.read_dir() {
+        Ok(_) if folders.iter().any(|it| dir.join(it).is_dir()) => return Ok(()),
+        Ok(_) => missing(),
+        Err(err) => err.to_string(),
+    };
+    Err(Failure::Usage(anyhow!("{} is no dataset: {why}", dir.display())))
 }
 
 fn check(name: &str, size: ByteSize, range: RangeInclusive<u64>) -> Result<(), Failure> {

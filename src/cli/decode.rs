@@ -42,11 +42,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     }
     let input: Box<dyn BufRead> = match &options.file {
         None => Box::new(io::stdin().lock()),
-        Some(path) => {
-            let open =
-                File::open(path).with_context(|| format!("failed to open {}", path.display()));
-            Box::new(BufReader::new(open.map_err(Failure::Usage)?))
-        }
+        Some(path) => Box::new(open(path).map_err(Failure::Usage)?),
     };
     let mut out = BufWriter::new(io::stdout().lock());
     for line in input.split(b'\n') {
@@ -58,6 +54,12 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     }
     out.flush()?;
     Ok(())
+}
+
+fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
+    let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
+    anyhow::ensure!(!path.is_dir(), "failed to read {}: it is a folder", path.display());
+    Ok(BufReader::new(file))
 }
 
 /// One line of a capture.
@@ -91,9 +93,7 @@ impl Decoder {
 
     fn list(&mut self, path: &Path) -> anyhow::Result<()> {
         let named = |n: usize| format!("{}, line {}", path.display(), n + 1);
-        let file =
-            File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
-        for (n, line) in BufReader::new(file).lines().enumerate() {
+        for (n, line) in open(path)?.lines().enumerate() {
             let line = line.with_context(|| named(n))?;
             let it: Listed = serde_json::from_str(&line)
                 .with_context(|| format!("{}: not a line of the output of `symbols`", named(n)))?;

@@ -32,12 +32,6 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let Options { dir, symbol, exchange, json } = options;
-    if let Err(err) = std::fs::read_dir(dir) {
-        let dir = dir.display();
-        return Err(Failure::Usage(anyhow::anyhow!(
-            "{dir} is no dataset: failed to list it: {err}"
-        )));
-    }
     // A collector that has just begun has nothing but journals.
     if !dir.join("journal").is_dir() {
         dataset(dir)?;

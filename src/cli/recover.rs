@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 
-use super::{Failure, signals::stopping_on_signals};
+use super::{Failure, compact::has, signals::stopping_on_signals};
 use crate::{
     feed,
     metrics::Metrics,
@@ -30,12 +30,7 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let dir = &options.dir;
     // To create a dataset where there is none would hide a slip of the pen.
-    if !dir.join("journal").is_dir() {
-        return Err(Failure::Usage(anyhow::anyhow!(
-            "{} is no dataset: it has no folder journal",
-            dir.display()
-        )));
-    }
+    has(dir, &["journal"], || "it has no folder journal".to_owned())?;
     let settings = Settings {
         dir: dir.clone(),
         journal_flush: Duration::from_secs(1),

@@ -103,5 +103,5 @@ fn print(
          {} whose decoder panicked; {bad} parts of the capture unreadable",
         done.frames, done.strangers, done.lost, done.panics
     )?;
-    run::print(plan, metrics, summary, out)
+    run::print_stored(plan, metrics, summary, out)
 }

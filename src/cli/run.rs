@@ -12,6 +12,7 @@ use clap::Args;
 use super::{Failure, Verbosity, signals::heeding_signals};
 use crate::{
     config::{self, Plan},
+    exchange,
     metrics::{Metrics, ReconnectReason},
     pipeline::{self, Reload, Summary},
     stop::Stop,
@@ -80,11 +81,9 @@ pub(super) fn print(
         "errors",
         "reconnects"
     )?;
-    let mut decoded = 0;
     for it in &summary.venues {
         let venue = metrics.venue(it.venue);
         let reconnects: u64 = ReconnectReason::ALL.iter().map(|&why| venue.reconnects(why)).sum();
-        decoded += venue.quotes.get() + venue.trades.get();
         writeln!(
             out,
             "{:<14}{:>8}{:>8}{:>13}{:>11}{:>13}{:>12}{:>9}{:>12}",
@@ -99,10 +98,23 @@ pub(super) fn print(
             reconnects
         )?;
     }
+    writeln!(out)?;
+    print_stored(plan, metrics, summary, out)
+}
+
+/// What has become rows, and where they are.
+pub(super) fn print_stored(
+    plan: &Plan,
+    metrics: &Metrics,
+    summary: &Summary,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let venues = exchange::ALL.iter().map(|it| metrics.venue(it.venue));
+    let decoded: u64 = venues.map(|it| it.quotes.get() + it.trades.get()).sum();
     let written = summary.written;
     writeln!(
         out,
-        "\n{decoded} events decoded in {:.1} s: {} quotes and {} trades written to {} files in {}, \
+        "{decoded} events decoded in {:.1} s: {} quotes and {} trades written to {} files in {}, \
          {} dropped from full queues, {} lost to write errors",
         summary.elapsed.as_secs_f64(),
         written.rows_quotes,

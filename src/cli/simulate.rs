@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context, Error};
+use anyhow::{Context, anyhow};
 use clap::Args;
 
 use super::{Failure, signals::stopping_on_signals};
@@ -147,11 +147,13 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         faults: options.faults.clone(),
         ..Simulation::default()
     })
-    .map_err(|err| match err.kind() {
-        io::ErrorKind::InvalidInput => Failure::Usage(err.into()),
-        _ => {
-            Failure::Run(Error::new(err).context(format!("failed to listen on {}", options.listen)))
+    .map_err(|err| {
+        if err.kind() == io::ErrorKind::InvalidInput {
+            return Failure::Usage(err.into());
         }
+        let listen = options.listen;
+        let hint = "--listen says where, and port 0 takes a free one: --listen 127.0.0.1:0";
+        Failure::Run(anyhow!("failed to listen on {listen}: {err}; {hint}"))
     })?;
     print_config(options, &simulator, &mut io::stdout().lock())?;
     let stop = Stop::default();
@@ -186,6 +188,6 @@ fn print_config(options: &Options, simulator: &Simulator, out: &mut impl Write) 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(it) if it != Duration::ZERO => Ok(it),
-        _ => Err("must be a duration such as 20s or 5m".to_owned()),
+        _ => Err("must be a duration such as 20s or 5m, longer than none".to_owned()),
     }
 }

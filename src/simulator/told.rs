@@ -61,6 +61,11 @@ impl Before {
     pub(super) fn has(&self, number: u64) -> bool {
         number < self.next && !self.holes.iter().any(|it| it.contains(&number))
     }
+
+    /// How many of `range` had not been told.
+    pub(super) fn lacks(&self, range: Range<u64>) -> u64 {
+        range.map(|it| u64::from(!self.has(it))).sum()
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     fs,
     path::{Path, PathBuf},
+    process::{Command, Output},
 };
 
 use proptest::prelude::*;
@@ -116,6 +117,11 @@ fn a_replay_stores_what_the_run_stored_and_so_does_the_next() {
     assert_eq!(first.gaps, second.gaps);
     let other = first.episodes.iter().zip(&second.episodes).find(|(a, b)| a != b);
     assert_eq!((first.episodes.len(), other), (second.episodes.len(), None));
+
+    let told = command(&capture, &dir.path().join("c"));
+    let told = String::from_utf8(told.stdout).unwrap();
+    let decoded = format!("\n{} events decoded in", run.quotes.len() + run.trades.len());
+    assert!(told.contains(&decoded), "{decoded}: {told}");
 }
 
 #[test]
@@ -171,11 +177,13 @@ fn a_folder_that_holds_rows_or_no_capture_is_refused() {
     assert!(ended.contains("trades already") && ended.contains("--out"), "{ended}");
 }
 
+fn command(capture: &Path, out: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spread-aggregator"));
+    command.arg("replay").arg(capture).arg("--out").arg(out).output().unwrap()
+}
+
 fn refused(capture: &str, out: &str) -> String {
-    let program = env!("CARGO_BIN_EXE_spread-aggregator");
-    let ended =
-        std::process::Command::new(program).args(["replay", capture, "--out", out]).output();
-    let ended = ended.unwrap();
+    let ended = command(Path::new(capture), Path::new(out));
     assert_eq!(ended.status.code(), Some(2));
     String::from_utf8(ended.stderr).unwrap()
 }

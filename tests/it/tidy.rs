@@ -149,6 +149,7 @@ fn only_the_edges_read_a_clock() {
         "pipeline/",
         "simulator/",
         "cli/",
+        "main.rs",
     ];
     only_in(&edges, &["Instant::now", "SystemTime::now"]);
 }

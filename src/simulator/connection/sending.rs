@@ -217,7 +217,7 @@ impl Connection<'_> {
             return;
         }
         let update = Update { row, topic, now: teller.time(frame), last: None };
-        let new = (begin..end).filter(|it| !before.has(*it)).count() as u64;
+        let new = before.lacks(begin..end);
         let mut trades = 0;
         let sent = self.pipe.out.frame(self.rules.data, |out| {
             let mut load = self.session.trades(&update, &prints[..len], &mut rng, out);
@@ -245,8 +245,7 @@ impl Connection<'_> {
         let prints: Vec<_> = (begin..end).map(print).collect();
         let told = teller.first_print(cursor.stream.tell(cursor.next));
         let before = cursor.stream.holes.tell(told, begin..end);
-        let new = (begin..end).filter(|it| !before.has(*it)).count() as u64;
-        self.tally.distinct[Channel::Trades as usize] += new;
+        self.tally.distinct[Channel::Trades as usize] += before.lacks(begin..end);
         let update = Update { row, topic, now: prices::now(), last: None };
         self.frames += 1;
         self.pipe.out.frame(self.rules.data, |out| {

@@ -7,38 +7,25 @@ use std::{
 
 use spread_aggregator::{
     market::{Channel, Venue},
-    simulator::{Fault, Sent, Simulator},
+    simulator::Sent,
 };
 
 use super::{
     gaps::gaps,
     rows::rows,
-    world::{World, eventually},
+    world::{World, eventually, hang_up, hush},
 };
 
 /// Has the venues send no more, and end the connections when all has arrived; returns what they
 /// have sent.
 pub(crate) fn end(world: &World<'_>) -> Vec<(Venue, Sent)> {
-    world.simulator.set_rate(0.0);
-    let mut before = (0, 0);
-    eventually("nothing is under way", || {
-        let sent = frames(world.simulator, world.venues);
-        before = if before.0 == sent { (sent, before.1 + 1) } else { (sent, 0) };
-        20 <= before.1
-    });
-    for &venue in world.venues {
-        world.simulator.inject(venue, Fault::Http(503));
-        world.simulator.inject(venue, Fault::Eof);
-    }
+    hush(world.simulator, world.venues);
+    hang_up(world.simulator, world.venues);
     for &venue in world.venues {
         let connections = || world.venue(venue).connections.get();
         eventually(&format!("{venue} has ended"), || connections() == 0);
     }
     world.venues.iter().map(|it| (*it, world.simulator.sent(*it))).collect()
-}
-
-fn frames(simulator: &Simulator, venues: &[Venue]) -> u64 {
-    venues.iter().map(|it| simulator.sent(*it).frames).sum()
 }
 
 /// Fails unless each event that somebody was sent is stored, and only once: a state that a venue has

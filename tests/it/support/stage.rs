@@ -12,13 +12,13 @@ use std::{
 use spread_aggregator::{
     exchange,
     market::Venue,
-    simulator::{Fault, Options, Sent, Simulator},
+    simulator::{Options, Sent, Simulator},
     stop::Stop,
 };
 
 use super::{
     child::Process,
-    world::{RequestOnDrop, config, eventually},
+    world::{RequestOnDrop, config, eventually, hang_up, hush},
 };
 
 /// A number from the environment, which makes a test longer or repeats it.
@@ -182,24 +182,13 @@ impl Stage<'_> {
 
     /// Ends the flow, and waits until nothing is under way.
     pub(crate) fn hush(&self) {
-        self.simulator.set_rate(0.0);
-        let frames = || self.venues.iter().map(|it| self.simulator.sent(*it).frames).sum::<u64>();
-        let (mut before, mut same) = (0, 0);
-        eventually("nothing is under way", || {
-            let now = frames();
-            same = if now == before { same + 1 } else { 0 };
-            before = now;
-            20 < same
-        });
+        hush(self.simulator, &self.venues);
     }
 
     /// Ends the flow and the program, and says what was sent; what is on its way arrives before.
     pub(crate) fn end(self) -> Vec<(Venue, Sent)> {
         self.hush();
-        for &venue in &self.venues {
-            self.simulator.inject(venue, Fault::Http(503));
-            self.simulator.inject(venue, Fault::Eof);
-        }
+        hang_up(self.simulator, &self.venues);
         self.until_connections("all connections have ended", |it| it == 0);
         self.program.signal("TERM");
         let (status, _) = self.program.end();

@@ -12,7 +12,7 @@ use spread_aggregator::{
     market::Venue,
     metrics::{Metrics, VenueMetrics},
     pipeline::{self, PipelineError, Summary},
-    simulator::{Options, Simulator},
+    simulator::{Fault, Options, Simulator},
     stop::Stop,
 };
 
@@ -25,6 +25,26 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(Instant::now() < deadline, "in vain: {what}");
         thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// Has the venues send no more, and waits until nothing is under way.
+pub(crate) fn hush(simulator: &Simulator, venues: &[Venue]) {
+    simulator.set_rate(0.0);
+    let (mut before, mut same) = (0, 0);
+    eventually("nothing is under way", || {
+        let now = venues.iter().map(|it| simulator.sent(*it).frames).sum::<u64>();
+        same = if now == before { same + 1 } else { 0 };
+        before = now;
+        20 <= same
+    });
+}
+
+/// Has the venues end all connections, and refuse new ones.
+pub(crate) fn hang_up(simulator: &Simulator, venues: &[Venue]) {
+    for &venue in venues {
+        simulator.inject(venue, Fault::Http(503));
+        simulator.inject(venue, Fault::Eof);
     }
 }
 
