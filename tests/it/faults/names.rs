@@ -37,7 +37,7 @@ fn know(dir: &Path, known: bool) {
 }
 
 /// Has the configuration call two of the exchanges by [`NAME`].
-fn by_name(text: String) -> String {
+fn by_name(text: &str) -> String {
     let by_name = |line: &str| {
         let (key, venue) = if line.contains("okx-spot") {
             ("ws_url", true)
@@ -65,7 +65,7 @@ fn a_name_without_an_address_is_named_and_asked_for_again() {
     let mut sent = Vec::new();
     let launcher = launcher.iter().map(String::as_str).collect();
     let venues = vec![SOCKET, LISTS, OTHER];
-    Scene { venues, launcher, edit: Box::new(by_name), ..Scene::default() }.play(
+    Scene { venues, launcher, edit: Box::new(|it| by_name(&it)), ..Scene::default() }.play(
         dir.path(),
         |stage| {
             stage.until_deliver(&[OTHER]);
@@ -111,7 +111,7 @@ fn a_resolver_that_does_not_answer_holds_up_neither_the_others_nor_a_stop() {
     let launcher = launcher.iter().map(String::as_str).collect();
     let venues = vec![SOCKET, LISTS, OTHER];
     let mut sent = Vec::new();
-    Scene { venues, launcher, edit: Box::new(by_name), ..Scene::default() }.play(
+    Scene { venues, launcher, edit: Box::new(|it| by_name(&it)), ..Scene::default() }.play(
         dir.path(),
         |stage| {
             stage.until_deliver(&[OTHER]);
