@@ -31,8 +31,12 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// slow for what comes, they pile up.
 const CLOSING_MAX: Duration = Duration::from_secs(3);
 
-/// Rows of a journal that are done at any rate: two row groups.
+/// Rows of a journal that is near enough to its end to be given more time: two row groups.
 const SOON_DONE: u64 = 262_144;
+
+/// How much in all. Where others have the processor, many small journals take long as well, and a stop is
+/// to take less than 5 s.
+const CLOSED_MAX: Duration = Duration::from_secs(4);
 
 /// Syncs the journals of a run, and makes them into Parquet files; removes days that are too old.
 pub struct Sealer<'a> {
@@ -117,7 +121,8 @@ impl<'a> Sealer<'a> {
         for _ in 0..TRIES_AT_THE_END {
             for work in &mut self.works {
                 let has_time = |work: &Work| {
-                    clock().0 - begun.0 < nanos(CLOSING_MAX) || work.waiting() < SOON_DONE
+                    let most = if work.waiting() < SOON_DONE { CLOSED_MAX } else { CLOSING_MAX };
+                    clock().0 - begun.0 < nanos(most)
                 };
                 while has_time(work) && work.step(&mut self.tools, clock()) {}
             }

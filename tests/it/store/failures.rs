@@ -240,8 +240,9 @@ fn rows_that_no_disk_takes_any_more_are_declared_at_the_end() {
     assert_eq!(fixture.rows(), 10);
 }
 
-#[test]
-fn a_stop_is_not_kept_waiting_by_journals_that_have_piled_up() {
+/// What is in files of 1,000 trades and twice 300,000 quotes, and what is left, when a processor takes so many
+/// tenths of a second for everything.
+fn closed_in_time(tenths_each: i64) -> (u64, u64, u64) {
     let fixture = Fixture::new();
     let dataset = fixture.dataset();
     let Fixture { settings, registry, metrics, .. } = &fixture;
@@ -253,20 +254,25 @@ fn a_stop_is_not_kept_waiting_by_journals_that_have_piled_up() {
     let mut writer = fixture.writer(&dataset);
     writer.append(&mut events(Channel::Trades, NOON, 1_000), NOON);
     assert_eq!(writer.finish(NOON), Totals::default());
-    // A processor that takes half a second for everything: there is time for one of the large.
     let looks = Cell::new(0);
     let clock = || {
         looks.set(looks.get() + 1);
-        tenths(looks.get() * 5)
+        tenths(looks.get() * tenths_each)
     };
     let totals = Sealer::new(&dataset, settings, metrics).finish(&clock);
     fixture.check(totals, 601_000);
-    let Totals { rows_trades, rows_quotes, rows_left, .. } = totals;
-    assert_eq!((rows_trades, rows_quotes, rows_left), (1_000, 300_000, 300_000));
     drop(dataset);
     let (next, stop) = (fixture.dataset(), Stop::default());
     let recovered = next.recover(&fixture.settings, &fixture.metrics, later(9), &stop);
     assert_eq!((recovered.rows, recovered.crashes), (totals.rows_left, vec![]));
+    (totals.rows_trades, totals.rows_quotes, totals.rows_left)
+}
+
+#[test]
+fn a_stop_is_not_kept_waiting_by_journals_that_have_piled_up() {
+    assert_eq!(closed_in_time(1), (1_000, 600_000, 0));
+    assert_eq!(closed_in_time(4), (1_000, 300_000, 300_000), "time for one of the large");
+    assert_eq!(closed_in_time(50), (0, 0, 601_000), "no time for anything");
 }
 
 #[test]
