@@ -150,6 +150,19 @@ mod real {
     }
 }
 
+/// Checks what became of the items 1 and 2 of one producer, and 11 and 12 of another.
+#[cfg(loom)]
+fn check_all(received: Vec<i32>, evicted: impl Iterator<Item = i32>) {
+    for lane in [0, 10] {
+        let mine: Vec<_> = received.iter().filter(|&&it| it / 10 * 10 == lane).collect();
+        assert!(mine.is_sorted());
+    }
+    let mut all = received;
+    all.extend(evicted);
+    all.sort_unstable();
+    assert_eq!(all, [1, 2, 11, 12]);
+}
+
 #[cfg(loom)]
 mod model {
     use loom::thread;
@@ -176,16 +189,8 @@ mod model {
             drop(tx);
             let mut received = Vec::new();
             while rx.recv_all(&mut received, 9, FOREVER) != Received::Closed {}
-            for lane in [0, 10] {
-                let mine: Vec<_> = received.iter().filter(|&&it| it / 10 * 10 == lane).collect();
-                assert!(mine.is_sorted());
-            }
-            let mut all = received;
-            for producer in producers {
-                all.extend(producer.join().expect("no panic"));
-            }
-            all.sort_unstable();
-            assert_eq!(all, [1, 2, 11, 12]);
+            let evicted = producers.into_iter().flat_map(|it| it.join().expect("no panic"));
+            check_all(received, evicted);
         });
     }
 

@@ -109,10 +109,9 @@ impl<'a> Connection<'a> {
     /// # Errors
     /// When the connection has ended or has to.
     pub(super) fn step(&mut self, past: &mut Past<'_>) -> Result<(), Disconnect> {
-        let mut read_at = None;
-        let read = self.read(&mut read_at, past);
+        let read = self.read(past);
         self.pass_on();
-        read?;
+        let read_at = read?;
         let now = read_at.unwrap_or_else(Instant::now);
         if read_at.is_none() || TICK < now - self.ticked {
             self.ticked = now;
@@ -126,17 +125,14 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    /// Takes in all messages of what has come; `read_at` is when that was, if there were any.
-    fn read(
-        &mut self,
-        read_at: &mut Option<Instant>,
-        past: &mut Past<'_>,
-    ) -> Result<(), Disconnect> {
+    /// Takes in all messages of what has come; returns when that was, if there were any.
+    fn read(&mut self, past: &mut Past<'_>) -> Result<Option<Instant>, Disconnect> {
+        let mut read_at = None;
         while let Some(message) = self.socket.read()? {
             let now = *read_at.get_or_insert_with(Instant::now);
             self.on_message(&message, now, past)?;
         }
-        Ok(())
+        Ok(read_at)
     }
 
     /// Sends on what has been decoded: once for all messages of a read.

@@ -47,6 +47,14 @@ pub struct Scratch {
     evicted: Vec<Event>,
 }
 
+impl Scratch {
+    /// How many events there is room for.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.chosen.capacity() + self.evicted.capacity()
+    }
+}
+
 impl<'a> Sinks<'a> {
     /// One lane for each writer thread, of which there is at least one, and any number of taps.
     /// What the writers' queues lose is added to `drops`.

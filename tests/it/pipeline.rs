@@ -59,6 +59,7 @@ fn promise_1_a_stopped_consumer_costs_the_oldest_events_and_no_memory() {
         sinks.send(venue, &mut vec![event.clone()], &mut scratch);
         assert!(consumer.len() <= CAPACITY);
     }
+    assert!(scratch.capacity() <= 8, "room for {} evicted events", scratch.capacity());
     assert_eq!(metrics.queue("writer-0").dropped.get(), 9 * CAPACITY as u64);
     let mut kept = Vec::new();
     assert_eq!(consumer.drain(&mut kept, usize::MAX), Received::Items);

@@ -36,7 +36,7 @@ pub(crate) fn hush(simulator: &Simulator, venues: &[Venue]) {
         let now = venues.iter().map(|it| simulator.sent(*it).frames).sum::<u64>();
         same = if now == before { same + 1 } else { 0 };
         before = now;
-        20 <= same
+        20 < same
     });
 }
 
