@@ -53,7 +53,9 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let says = field("content-length").map(|it| std::str::from_utf8(it).unwrap().parse().unwrap());
     if status != 101 {
-        assert!(says == Some(body) || bytes.starts_with(b"HEAD") && body == 0, "{says:?} {body}");
+        // Empty lines may come before it.
+        let bodiless = matches!(&whole, Ok(Some(it)) if it.method == "HEAD");
+        assert!(says == Some(body) || bodiless && body == 0, "{says:?} {body}");
     }
     let origin = field("access-control-allow-origin").map(<[u8]>::to_ascii_lowercase);
     assert!(origin.is_none_or(|it| it == b"https://dash.example.com"));

@@ -142,70 +142,87 @@ struct Data<'a> {
     execution: Option<Text<'a>>,
 }
 
-/// Of spot.
-const QUOTE: Template<7> =
-    Template::new(r#"{"stream":"~","data":{"u":~,"s":"~","b":"~","B":"~","a":"~","A":"~"}}"#);
-/// Of perpetuals, until and since 2026-06.
-const NAMED_QUOTE: Template<9> = Template::new(
-    r#"{"stream":"~","data":{"e":"bookTicker","u":~,"s":"~","b":"~","B":"~","a":"~","A":"~","T":~,"E":~}}"#,
-);
-const PAIRED_QUOTE: Template<11> = Template::new(
-    r#"{"stream":"~","data":{"e":"bookTicker","u":~,"s":"~","ps":"~","b":"~","B":"~","a":"~","A":"~","T":~,"E":~,"st":~}}"#,
-);
-const TRADE: Template<9> = Template::new(
-    r#"{"stream":"~","data":{"e":"trade","E":~,"s":"~","t":~,"p":"~","q":"~","T":~,"m":~,"M":~}}"#,
-);
-/// Trades of perpetuals, until and since 2026-06.
-const AGGREGATE: Template<10> = Template::new(
-    r#"{"stream":"~","data":{"e":"aggTrade","E":~,"a":~,"s":"~","p":"~","q":"~","f":~,"l":~,"T":~,"m":~}}"#,
-);
-const SIZED_AGGREGATE: Template<12> = Template::new(
-    r#"{"stream":"~","data":{"e":"aggTrade","E":~,"a":~,"s":"~","p":"~","q":"~","nq":"~","f":~,"l":~,"T":~,"m":~,"st":~}}"#,
-);
-
 fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
-    if let Some([_, update, symbol, sides @ ..]) = QUOTE.values(text) {
-        return template::quote(inbox, symbol, None, Some(whole(update)?), sides);
+    let mut it = Scan::of(text);
+    it.text(r#"{"stream":"#)?;
+    // Quotes of spot have no name.
+    if it.skip(r#","data":{"u":"#) {
+        return hot_quote(it, inbox);
     }
-    if let Some([_, update, symbol, bid, bids, ask, asks, time, sent]) = NAMED_QUOTE.values(text) {
-        let sent = millis(time).and(millis(sent))?;
-        let sides = [bid, bids, ask, asks];
-        return template::quote(inbox, symbol, sent, Some(whole(update)?), sides);
+    match it.text(r#","data":{"e":"#)? {
+        "bookTicker" => {
+            it.past(r#","u":"#)?;
+            hot_quote(it, inbox)
+        }
+        "trade" => hot_trade(it, inbox),
+        "aggTrade" => hot_aggregate(it, inbox),
+        _ => None,
     }
-    if let Some([_, update, symbol, _, bid, bids, ask, asks, time, sent, margin]) =
-        PAIRED_QUOTE.values(text)
-    {
-        let sent = millis(time).and(whole(margin)).and(millis(sent))?;
-        let sides = [bid, bids, ask, asks];
-        return template::quote(inbox, symbol, sent, Some(whole(update)?), sides);
-    }
-    if let Some([_, sent, symbol, id, price, size, time, sold, best]) = TRADE.values(text) {
-        millis(sent).and(flag(best))?;
-        return hot_trade(symbol, id, [price, size], time, sold, inbox);
-    }
-    if let Some([_, sent, id, symbol, price, size, first, last, time, sold]) =
-        AGGREGATE.values(text)
-    {
-        millis(sent).and(whole(first)).and(whole(last))?;
-        return hot_trade(symbol, id, [price, size], time, sold, inbox);
-    }
-    let [_, sent, id, symbol, price, size, _, first, last, time, sold, margin] =
-        SIZED_AGGREGATE.values(text)?;
-    millis(sent).and(whole(first)).and(whole(last)).and(whole(margin))?;
-    hot_trade(symbol, id, [price, size], time, sold, inbox)
 }
 
-fn hot_trade(
-    symbol: &str,
-    id: &str,
-    [price, size]: [&str; 2],
-    time: &str,
-    sold: &str,
-    inbox: &mut Inbox,
-) -> Option<()> {
-    let id = TradeId::Number(whole(id)?.cast_unsigned());
-    let side = if flag(sold)? { Side::Sell } else { Side::Buy };
-    inbox.trade(symbol, millis(time)?, quoted(price, size)?, side, id).ok()
+fn hot_quote(mut it: Scan<'_>, inbox: &mut Inbox) -> Option<()> {
+    let update = it.whole("")?;
+    let symbol = it.text(r#","s":"#)?;
+    // Of perpetuals, since 2026-06, as `st` is.
+    if it.skip(r#","ps":"#) {
+        it.text("")?;
+    }
+    let bid = level(it.num(r#","b":"#)?, it.num(r#","B":"#)?);
+    let ask = level(it.num(r#","a":"#)?, it.num(r#","A":"#)?);
+    let mut sent = None;
+    if it.skip(r#","T":"#) {
+        it.millis("")?;
+        sent = it.millis(r#","E":"#)?.0;
+    }
+    hot_end(it)?;
+    inbox.quote(symbol, sent, Some(update), bid, ask).ok()
+}
+
+fn hot_trade(mut it: Scan<'_>, inbox: &mut Inbox) -> Option<()> {
+    it.millis(r#","E":"#)?;
+    // Perpetuals order the keys differently.
+    let early = if it.skip(r#","T":"#) { Some(it.millis("")?) } else { None };
+    let symbol = it.text(r#","s":"#)?;
+    let id = it.whole(r#","t":"#)?;
+    let level = level(it.num(r#","p":"#)?, it.num(r#","q":"#)?);
+    let time = match early {
+        Some(time) => it.past(r#","X":"MARKET""#).map(|()| time)?,
+        None => it.millis(r#","T":"#)?,
+    };
+    let sold = it.flag(r#","m":"#)?;
+    if it.skip(r#","M":"#) {
+        it.flag("")?;
+    }
+    hot_end(it)?;
+    inbox.trade(symbol, time.0, level, taker(sold), TradeId::Number(id.cast_unsigned())).ok()
+}
+
+fn hot_aggregate(mut it: Scan<'_>, inbox: &mut Inbox) -> Option<()> {
+    it.millis(r#","E":"#)?;
+    let id = it.whole(r#","a":"#)?;
+    let symbol = it.text(r#","s":"#)?;
+    let level = level(it.num(r#","p":"#)?, it.num(r#","q":"#)?);
+    // Since 2026-06, as `st` is.
+    if it.skip(r#","nq":"#) {
+        it.text("")?;
+    }
+    it.whole(r#","f":"#)?;
+    it.whole(r#","l":"#)?;
+    let time = it.millis(r#","T":"#)?;
+    let sold = it.flag(r#","m":"#)?;
+    hot_end(it)?;
+    inbox.trade(symbol, time.0, level, taker(sold), TradeId::Number(id.cast_unsigned())).ok()
+}
+
+fn hot_end(mut it: Scan<'_>) -> Option<()> {
+    if it.skip(r#","st":"#) {
+        it.whole("")?;
+    }
+    it.end("}}")
+}
+
+fn taker(sold: bool) -> Side {
+    if sold { Side::Sell } else { Side::Buy }
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
@@ -268,7 +285,7 @@ fn trade(it: &Data<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {
         (None, Some(aggregate)) => TradeId::Number(read(aggregate)?),
         (None, None) => TradeId::None,
     };
-    let side = if sold { Side::Sell } else { Side::Buy };
+    let side = taker(sold);
     inbox.trade(&symbol.0, it.trade_time.and_then(|it| it.0), level(price, size), side, id)
 }
 

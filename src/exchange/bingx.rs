@@ -133,23 +133,35 @@ fn decode_binary(frame: &[u8], inbox: &mut Inbox) -> Result<(), DecodeError> {
     result
 }
 
-const QUOTE: Template<7> = Template::new(
-    r#"{"code":0,"data":{"A":"~","B":"~","E":~,"a":"~","b":"~","e":"bookTicker","s":"~"},"dataType":"~@bookTicker","success":true}"#,
-);
-const PERP_QUOTE: Template<9> = Template::new(
-    r#"{"code":0,"dataType":"~@bookTicker","data":{"e":"bookTicker","u":~,"E":~,"T":~,"s":"~","b":"~","B":"~","a":"~","A":"~"}}"#,
-);
-
 fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
-    if let Some([asks, bids, sent, ask, bid, _, symbol]) = QUOTE.values(text) {
-        return template::quote(inbox, symbol, millis(sent)?, None, [bid, bids, ask, asks]);
-    }
-    let [symbol, update, sent, changed, _, sides @ ..] = PERP_QUOTE.values(text)?;
-    let (sent, changed) = (millis(sent)??, millis(changed)??);
+    let mut it = Scan::of(text);
+    it.past(r#"{"code":0,"data"#)?;
+    if it.skip(r#"":{"#) { hot_spot(it, inbox) } else { hot_perp(it, inbox) }
+}
+
+fn hot_spot(mut it: Scan<'_>, inbox: &mut Inbox) -> Option<()> {
+    let (ask_size, bid_size) = (it.num(r#""A":"#)?, it.num(r#","B":"#)?);
+    let sent = it.millis(r#","E":"#)?;
+    let (ask, bid) = (it.num(r#","a":"#)?, it.num(r#","b":"#)?);
+    it.text(r#","e":"bookTicker","s":"#)?;
+    let symbol = it.text(r#"},"dataType":"#)?.strip_suffix("@bookTicker")?;
+    it.end(r#","success":true}"#)?;
+    inbox.quote(symbol, sent.0, None, level(bid, bid_size), level(ask, ask_size)).ok()
+}
+
+fn hot_perp(mut it: Scan<'_>, inbox: &mut Inbox) -> Option<()> {
+    let symbol = it.text(r#"Type":"#)?.strip_suffix("@bookTicker")?;
+    let update = it.whole(r#","data":{"e":"bookTicker","u":"#)?;
+    let sent = it.millis(r#","E":"#)?.0?;
+    let changed = it.millis(r#","T":"#)?.0?;
+    it.text(r#","s":"#)?;
+    let bid = level(it.num(r#","b":"#)?, it.num(r#","B":"#)?);
+    let ask = level(it.num(r#","a":"#)?, it.num(r#","A":"#)?);
+    it.end("}}")?;
     if STALE < sent.0.saturating_sub(changed.0) {
         return None;
     }
-    template::quote(inbox, symbol, Some(sent), Some(whole(update)?), sides)
+    inbox.quote(symbol, Some(sent), Some(update), bid, ask).ok()
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

@@ -118,25 +118,22 @@ struct Print<'a> {
     trade_id: TradeId,
 }
 
-/// Both sides of the book.
-const BOOK: Template<9> = Template::new(
-    r#"{"action":"snapshot","arg":{"instType":"~","channel":"books1","instId":"~"},"data":[{"asks":[["~","~"]],"bids":[["~","~"]],"checksum":0,"seq":~,"ts":"~"}],"ts":~}"#,
-);
-const LINKED_BOOK: Template<10> = Template::new(
-    r#"{"action":"snapshot","arg":{"instType":"~","channel":"books1","instId":"~"},"data":[{"asks":[["~","~"]],"bids":[["~","~"]],"checksum":0,"seq":~,"pseq":~,"ts":"~"}],"ts":~}"#,
-);
-
 fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
-    let linked = || {
-        let [kind, symbol, ask, asks, bid, bids, seq, before, rest @ ..] =
-            LINKED_BOOK.values(text)?;
-        whole(before)?;
-        let [ts, sent] = rest;
-        Some([kind, symbol, ask, asks, bid, bids, seq, ts, sent])
-    };
-    let [_, symbol, ask, asks, bid, bids, seq, ts, sent] = BOOK.values(text).or_else(linked)?;
-    whole(sent)?;
-    template::quote(inbox, symbol, millis(ts)?, Some(whole(seq)?), [bid, bids, ask, asks])
+    let mut it = Scan::of(text);
+    it.text(r#"{"action":"snapshot","arg":{"instType":"#)?;
+    let symbol = it.text(r#","channel":"books1","instId":"#)?;
+    let asks = it.ladder(r#"},"data":[{"asks":"#)?;
+    let bids = it.ladder(r#","bids":"#)?;
+    // What else there is has come and gone.
+    it.skip(r#","checksum":0"#);
+    let sequence = it.whole(r#","seq":"#)?;
+    if it.skip(r#","pseq":"#) {
+        it.whole("")?;
+    }
+    let ts = it.millis(r#","ts":"#)?;
+    it.millis(r#"}],"ts":"#)?;
+    it.end("}")?;
+    inbox.quote(symbol, ts.0, Some(sequence), bids.best, asks.best).ok()
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

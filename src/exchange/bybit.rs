@@ -118,20 +118,21 @@ struct Print<'a> {
     id: TradeId,
 }
 
-/// Both sides of the book, as spot and as perpetuals order the keys.
-const SPOT_BOOK: Template<11> = Template::new(
-    r#"{"topic":"orderbook.1.~","ts":~,"type":"~","data":{"s":"~","b":[["~","~"]],"a":[["~","~"]],"u":~,"seq":~},"cts":~}"#,
-);
-const PERP_BOOK: Template<11> = Template::new(
-    r#"{"topic":"orderbook.1.~","type":"~","ts":~,"data":{"s":"~","b":[["~","~"]],"a":[["~","~"]],"u":~,"seq":~},"cts":~}"#,
-);
-
 fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
-    let spot = SPOT_BOOK.values(text).map(|[_, ts, _, rest @ ..]| (ts, rest));
-    let either = spot.or_else(|| PERP_BOOK.values(text).map(|[_, _, ts, rest @ ..]| (ts, rest)));
-    let (ts, [symbol, sides @ .., update, seq, cts]) = either?;
-    whole(seq).and(millis(cts))?;
-    template::quote(inbox, symbol, millis(ts)?, Some(whole(update)?), sides)
+    let mut it = Scan::of(text);
+    it.text(r#"{"topic":"#)?.strip_prefix("orderbook.1.")?;
+    // Spot and perpetuals order the keys differently.
+    let early = if it.skip(r#","ts":"#) { Some(it.millis("")?) } else { None };
+    let kind = it.text(r#","type":"#)?;
+    let ts = if let Some(ts) = early { ts } else { it.millis(r#","ts":"#)? };
+    let symbol = it.text(r#","data":{"s":"#)?;
+    let (bids, asks) = (it.ladder(r#","b":"#)?, it.ladder(r#","a":"#)?);
+    let update = it.whole(r#","u":"#)?;
+    it.whole(r#","seq":"#)?;
+    it.millis(r#"},"cts":"#)?;
+    it.end("}")?;
+    let delta = kind == "delta";
+    inbox.update(symbol, ts.0, Some(update), moved(bids, delta), moved(asks, delta)).ok()
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
@@ -162,12 +163,14 @@ fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {
 fn book(frame: &Frame<'_>, data: &RawValue, inbox: &mut Inbox) -> Result<(), DecodeError> {
     let Book { symbol, bids, asks, update } = read(data)?;
     let ts = frame.ts.or(frame.cts).and_then(|it| it.0);
-    // A delta lists what moved: the old best with size 0 and the new one, or nothing.
     let delta = frame.kind.as_ref().is_some_and(|it| it.0 == "delta");
-    let side = |it: Ladder| {
-        if delta && it.listed == 0 { Update::Unchanged } else { Update::Now(it.best) }
-    };
-    inbox.update(&symbol.0, ts, update.map(|it| it.0), side(bids), side(asks))
+    let (bids, asks) = (moved(bids, delta), moved(asks, delta));
+    inbox.update(&symbol.0, ts, update.map(|it| it.0), bids, asks)
+}
+
+/// A delta lists what moved: the old best with size 0 and the new one, or nothing.
+fn moved(it: Ladder, delta: bool) -> Update {
+    if delta && it.listed == 0 { Update::Unchanged } else { Update::Now(it.best) }
 }
 
 fn print(it: Print<'_>, inbox: &mut Inbox) -> Result<(), DecodeError> {

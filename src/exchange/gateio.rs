@@ -56,7 +56,7 @@ pub(super) const PERP: Protocol = Protocol {
     quirks: Quirks {
         ping: Some(ping(|time| ping_text(time, "futures.ping"))),
         // Without it sizes are whole numbers, cut off where a contract can be traded in parts.
-        hot: hot_perp,
+        hot,
         headers: &[("x-gate-size-decimal", "1")],
         ..Quirks::NONE
     },
@@ -156,38 +156,20 @@ struct Print<'a> {
     size: Option<Signed>,
 }
 
-const QUOTE: Template<9> = Template::new(
-    r#"{"time":~,"time_ms":~,"channel":"spot.book_ticker","event":"update","result":{"t":~,"u":~,"s":"~","b":"~","B":"~","a":"~","A":"~"}}"#,
-);
-/// Sizes are numbers of contracts.
-const PERP_QUOTE: Template<9> = Template::new(
-    r#"{"time":~,"time_ms":~,"channel":"futures.book_ticker","event":"update","result":{"t":~,"u":~,"s":"~","b":"~","B":~,"a":"~","A":~}}"#,
-);
-
+/// Sizes of perpetuals are numbers of contracts, and are not quoted.
 fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
-    let [time, sent, at, update, symbol, bid, bid_size, ask, ask_size] = QUOTE.values(text)?;
-    let (bid, ask) = (quoted(bid, bid_size)?, quoted(ask, ask_size)?);
-    hot_quote(symbol, [time, sent, at, update], bid, ask, inbox)
-}
-
-fn hot_perp(text: &str, inbox: &mut Inbox) -> Option<()> {
-    let [time, sent, at, update, symbol, bid, bid_size, ask, ask_size] = PERP_QUOTE.values(text)?;
-    let bid = level(Num::parse(bid).ok()?, bare(bid_size)?);
-    let ask = level(Num::parse(ask).ok()?, bare(ask_size)?);
-    hot_quote(symbol, [time, sent, at, update], bid, ask, inbox)
-}
-
-fn hot_quote(
-    symbol: &str,
-    [time, sent, at, update]: [&str; 4],
-    bid: Option<Level>,
-    ask: Option<Level>,
-    inbox: &mut Inbox,
-) -> Option<()> {
-    whole(time).and(whole(sent))?;
+    let mut it = Scan::of(text);
+    it.whole(r#"{"time":"#)?;
+    it.whole(r#","time_ms":"#)?;
+    let channel = it.text(r#","channel":"#)?.split_once('.')?.1;
     // Without a time it may be a book that there is not.
-    let at = millis(at)??;
-    inbox.quote(symbol, Some(at), Some(whole(update)?), bid, ask).ok()
+    let ts = it.millis(r#","event":"update","result":{"t":"#)?.0?;
+    let update = it.whole(r#","u":"#)?;
+    let symbol = it.text(r#","s":"#)?;
+    let bid = level(it.num(r#","b":"#)?, it.num(r#","B":"#)?);
+    let ask = level(it.num(r#","a":"#)?, it.num(r#","A":"#)?);
+    it.end("}}").filter(|()| channel == "book_ticker")?;
+    inbox.quote(symbol, Some(ts), Some(update), bid, ask).ok()
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

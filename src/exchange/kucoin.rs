@@ -140,23 +140,35 @@ struct Print<'a> {
     time: Option<Stamp>,
 }
 
-const LEVEL1: Template<6> = Template::new(
-    r#"{"topic":"/spotMarket/level1:~","type":"message","subject":"level1","data":{"asks":["~","~"],"bids":["~","~"],"timestamp":~}}"#,
-);
-/// Of perpetuals; sizes are numbers of contracts.
-const TICKER: Template<9> = Template::new(
-    r#"{"topic":"/contractMarket/tickerV2:~","type":"message","subject":"tickerV2","sn":~,"data":{"symbol":"~","sequence":~,"bestBidSize":~,"bestBidPrice":"~","bestAskPrice":"~","bestAskSize":~,"ts":~}}"#,
-);
-
 fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
-    if let Some([symbol, ask, asks, bid, bids, time]) = LEVEL1.values(text) {
-        return template::quote(inbox, symbol, millis(time)?, None, [bid, bids, ask, asks]);
+    let mut it = Scan::of(text);
+    let (channel, symbol) = it.text(r#"{"topic":"#)?.split_once(':')?;
+    it.past(r#","type":"message","subject":"#)?;
+    match channel {
+        "/spotMarket/level1" => hot_level1(it, symbol, inbox),
+        "/contractMarket/tickerV2" => hot_ticker(it, symbol, inbox),
+        _ => None,
     }
-    let [symbol, sn, _, sequence, bids, bid, ask, asks, ts] = TICKER.values(text)?;
-    whole(sn)?;
-    let bid = level(Num::parse(bid).ok()?, bare(bids)?);
-    let ask = level(Num::parse(ask).ok()?, bare(asks)?);
-    inbox.quote(symbol, stamp(ts)?, Some(whole(sequence)?), bid, ask).ok()
+}
+
+fn hot_level1(mut it: Scan<'_>, symbol: &str, inbox: &mut Inbox) -> Option<()> {
+    let ask = it.best(r#""level1","data":{"asks":"#)?;
+    let bid = it.best(r#","bids":"#)?;
+    let ts = it.millis(r#","timestamp":"#)?;
+    it.end("}}")?;
+    inbox.quote(symbol, ts.0, None, bid.0, ask.0).ok()
+}
+
+/// Sizes are numbers of contracts.
+fn hot_ticker(mut it: Scan<'_>, symbol: &str, inbox: &mut Inbox) -> Option<()> {
+    it.whole(r#""tickerV2","sn":"#)?;
+    it.text(r#","data":{"symbol":"#)?;
+    let sequence = it.whole(r#","sequence":"#)?;
+    let (bid_size, bid) = (it.num(r#","bestBidSize":"#)?, it.num(r#","bestBidPrice":"#)?);
+    let (ask, ask_size) = (it.num(r#","bestAskPrice":"#)?, it.num(r#","bestAskSize":"#)?);
+    let ts = it.stamp(r#","ts":"#)?;
+    it.end("}}")?;
+    inbox.quote(symbol, ts.0, Some(sequence), level(bid, bid_size), level(ask, ask_size)).ok()
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

@@ -207,8 +207,8 @@ pub struct Quirks {
     /// What the client must send at least this often, for venues that want more than WebSocket
     /// pings.
     pub ping: Option<Ping>,
-    /// Reads the frames that come all the time by their [`Template`](wire::template::Template);
-    /// `None` leaves the frame to [`Protocol::decode`], which reads the same in it.
+    /// Reads the frames that come all the time by a [`Scan`](wire::Scan); `None` leaves the frame to
+    /// [`Protocol::decode`], which reads the same in it.
     pub hot: fn(frame: &str, inbox: &mut Inbox) -> Option<()>,
     /// Whether trades come more than once, on subscribe or later.
     pub repeats_trades: bool,
@@ -281,10 +281,9 @@ mod prelude {
         Address, DecodeError, Endpoint, Inbox, Limits, Listing, Notice, Ping, Protocol, Quirks,
         Request, Rest, Subject, Topic, Update, Volume,
         wire::{
-            Best, Envelope, Flag, Id, Int, Ladder, Millis, Num, Seconds, Signed, Stamp, Text, each,
-            level, one_or_each, read, side,
-            template::{self, Template, bare, flag, millis, quoted, stamp, whole},
+            Best, Envelope, Flag, Id, Int, Ladder, Millis, Num, Scan, Seconds, Signed, Stamp, Text,
+            each, level, one_or_each, read, side,
         },
     };
-    pub(super) use crate::market::{Channel, Exchange, Level, Market, Side, TradeId, Venue};
+    pub(super) use crate::market::{Channel, Exchange, Market, Side, TradeId, Venue};
 }

@@ -111,15 +111,15 @@ struct Print<'a> {
     ts: Option<Millis>,
 }
 
-/// Both sides of the book.
-const BOOK: Template<11> = Template::new(
-    r#"{"arg":{"channel":"bbo-tbt","instId":"~"},"data":[{"asks":[["~","~","~","~"]],"bids":[["~","~","~","~"]],"ts":"~","seqId":~}]}"#,
-);
-
 fn hot(text: &str, inbox: &mut Inbox) -> Option<()> {
-    let [symbol, ask, ask_size, _, _, bid, bid_size, _, _, ts, seq] = BOOK.values(text)?;
-    let sides = [bid, bid_size, ask, ask_size];
-    template::quote(inbox, symbol, millis(ts)?, Some(whole(seq)?), sides)
+    let mut it = Scan::of(text);
+    let symbol = it.text(r#"{"arg":{"channel":"bbo-tbt","instId":"#)?;
+    let asks = it.ladder(r#"},"data":[{"asks":"#)?;
+    let bids = it.ladder(r#","bids":"#)?;
+    let ts = it.millis(r#","ts":"#)?;
+    let sequence = it.whole(r#","seqId":"#)?;
+    it.end("}]}")?;
+    inbox.quote(symbol, ts.0, Some(sequence), bids.best, asks.best).ok()
 }
 
 fn decode(text: &str, inbox: &mut Inbox) -> Result<(), DecodeError> {

@@ -5,8 +5,7 @@ use std::{fs, sync::Arc};
 use proptest::prelude::*;
 use spread_aggregator::{
     exchange::{ALL, Inbox, Protocol},
-    market::{ConnId, Event, Instrument, Level, Nanos},
-    registry::Registry,
+    market::{ConnId, Event, Instrument, InstrumentId, Level, Nanos},
 };
 
 use super::decode::{fixtures, frames};
@@ -16,16 +15,14 @@ const SYMBOLS: [&str; 7] =
     ["ADAUSDT", "1000BONKUSDT", "ADA-USDT", "ADA-USDT-SWAP", "币USDC", "ADA_USDT", "ADAUSDTM"];
 
 fn inbox(protocol: &Protocol) -> Inbox {
-    let registry = Registry::default();
     let mut inbox = Inbox::new(ConnId(0));
-    for symbol in SYMBOLS {
+    for (id, symbol) in (0..).map(InstrumentId).zip(SYMBOLS) {
         let instrument = Instrument {
             venue: protocol.venue,
             symbol: symbol.into(),
             symbol_native: symbol.into(),
             contract_size: 1e300,
         };
-        let id = registry.intern(instrument.clone()).unwrap();
         inbox.list(id, &Arc::new(instrument));
     }
     inbox.ts_recv = Nanos(1);

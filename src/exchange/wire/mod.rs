@@ -9,7 +9,7 @@ mod envelope;
 mod gzip;
 mod number;
 mod protobuf;
-pub mod template;
+mod scan;
 mod text;
 mod time;
 
@@ -27,6 +27,7 @@ pub use self::{
     gzip::Gunzip,
     number::{Int, Num, Signed},
     protobuf::{Field, Fields},
+    scan::Scan,
     text::{Flag, Id, Text, side},
     time::{Millis, Seconds, Stamp, Time},
 };
