@@ -145,7 +145,11 @@ fn hot_spot(mut it: Scan<'_>, inbox: &mut Inbox) -> Option<()> {
     let (ask, bid) = (it.num(r#","a":"#)?, it.num(r#","b":"#)?);
     it.text(r#","e":"bookTicker","s":"#)?;
     let symbol = it.text(r#"},"dataType":"#)?.strip_suffix("@bookTicker")?;
-    it.end(r#","success":true}"#)?;
+    it.past(r#","success":true"#)?;
+    if it.skip(r#","timestamp":"#) {
+        it.whole("")?;
+    }
+    it.end("}")?;
     inbox.quote(symbol, sent.0, None, level(bid, bid_size), level(ask, ask_size)).ok()
 }
 

@@ -280,11 +280,15 @@ fn swap_ticker(it: &Update<'_>, book: &Book, out: &mut Vec<u8>) -> Load {
     if stale { Load::NO_QUOTE } else { Load::QUOTE }
 }
 
+/// Spot orders its keys by the alphabet.
 fn spot_ticker(it: &Update<'_>, book: &Book, out: &mut Vec<u8>) {
-    out.put("{\"code\":0,\"data\":{\"e\":\"bookTicker\",\"E\":").int(it.now);
-    out.put(",\"s\":\"").put(&it.row.native).put("\"");
-    sides(it, book, out);
-    out.put("},\"dataType\":\"").put(&it.topic.name).put("\",\"success\":true");
+    out.put("{\"code\":0,\"data\":{\"A\":\"").fixed(book.ask_size, it.row.size_places).put("\"");
+    quoted(out, "B", book.bid_size, it.row.size_places);
+    out.put(",\"E\":").int(it.now);
+    quoted(out, "a", book.ask, it.row.price_places);
+    quoted(out, "b", book.bid, it.row.price_places);
+    out.put(",\"e\":\"bookTicker\",\"s\":\"").put(&it.row.native);
+    out.put("\"},\"dataType\":\"").put(&it.topic.name).put("\",\"success\":true");
     if it.row.index % 2 == 1 {
         out.put(",\"timestamp\":").int(it.now);
     }

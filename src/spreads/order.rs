@@ -14,48 +14,44 @@ const HELD_MAX: usize = 100_000;
 /// Quotes that wait for earlier ones.
 #[derive(Debug, Default)]
 pub(super) struct Order {
-    held: Vec<(Quote, Exchange)>,
-    /// Time, exchange, place in `held`.
-    keys: Vec<(i64, u8, usize)>,
-    later: Vec<(Quote, Exchange)>,
+    held: Vec<(Key, Quote)>,
+    /// Of those that are due, with their places in `held`.
+    due: Vec<(Key, usize)>,
+    later: Vec<(Key, Quote)>,
 }
+
+/// The microsecond of receipt, and the exchange.
+type Key = (i64, u8);
 
 impl Order {
     pub(super) fn push(&mut self, quote: Quote, exchange: Exchange) {
-        self.held.push((quote, exchange));
+        self.held.push(((micros(quote.ts_recv), exchange as u8), quote));
     }
 
     /// Appends those received before `until` to `ready`, in order; all of them when the clock does
     /// not go on as it should.
     pub(super) fn release(&mut self, until: Nanos, ready: &mut Vec<Quote>) {
         let mut until = micros(until);
-        self.keys.clear();
-        let key = |(n, (quote, exchange)): (usize, &(Quote, Exchange))| {
-            (micros(quote.ts_recv), *exchange as u8, n)
-        };
-        self.keys.extend(self.held.iter().enumerate().map(key));
-        let latest = self.keys.iter().map(|it| it.0).max();
+        let latest = self.held.iter().map(|it| it.0.0).max();
         let set_back = latest.is_some_and(|it| until.saturating_add(CLOCK_STEP) < it);
         if set_back || HELD_MAX < self.held.len() {
             until = i64::MAX;
         }
-        if self.keys.iter().all(|it| until <= it.0) {
-            return;
-        }
-        self.keys.sort_unstable();
-        for &(at, _, n) in &self.keys {
-            let held = self.held[n];
-            if at < until {
-                ready.push(held.0);
+        for (n, held) in self.held.iter().enumerate() {
+            if held.0.0 < until {
+                self.due.push((held.0, n));
             } else {
-                self.later.push(held);
+                self.later.push(*held);
             }
         }
+        // A stable sort makes use of what is in order already: all of one connection.
+        self.due.sort_by_key(|it| it.0);
+        ready.extend(self.due.drain(..).map(|(_, n)| self.held[n].1));
         self.held.clear();
         std::mem::swap(&mut self.held, &mut self.later);
         trim(&mut self.held);
         trim(&mut self.later);
-        trim(&mut self.keys);
+        trim(&mut self.due);
     }
 }
 
