@@ -82,7 +82,7 @@ fn row(venue: &VenuePlan, symbols: usize, exact: bool, out: &mut impl Write) -> 
 fn totals(plan: &Plan, threads: usize, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
-        "\n{} writer threads, up to {} threads in all; queues of {} events; files in {}, {}",
+        "\nwriters: {}, threads in all: up to {}; queues of {} events; files in {}, {}",
         plan.writers,
         // The main thread, those for signals, journals and the ledger, at first the recovery, those for
         // spreads and captures, and two that serve.

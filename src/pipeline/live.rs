@@ -4,7 +4,7 @@ use std::thread::Scope;
 
 use parking_lot::Mutex;
 
-use super::Whole;
+use super::whole::Whole;
 use crate::{
     channel::fair,
     config::Plan,

@@ -7,6 +7,7 @@
 
 mod drops;
 mod episode;
+mod error;
 mod live;
 mod notify;
 mod orders;
@@ -15,11 +16,10 @@ mod reload;
 mod replay;
 mod spreads;
 mod venue;
+mod watch;
+mod whole;
 
 use std::{
-    any::Any,
-    io,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::AtomicU32,
     thread::{self, Scope, ScopedJoinHandle},
     time::{Duration, Instant},
@@ -29,24 +29,24 @@ use parking_lot::Mutex;
 
 use self::{
     drops::DropEpisodes,
-    episode::Episode,
     orders::Orders,
-    pulse::Pulse,
     reload::Applied,
     venue::{Clients, Collector},
+    watch::watch,
+    whole::{Failure, Whole, joined},
 };
 pub use self::{
+    error::PipelineError,
     reload::Reload,
     replay::{Pace, Replayed, replay},
 };
 use crate::{
-    capture::{self, CaptureError, Recorder},
+    capture::{self, Recorder},
     channel::{Received, fair, newest},
     config::Plan,
     feed::{
         self,
         drops::Drops,
-        http::CertificateError,
         sinks::{Lane, Sinks},
     },
     ledger::Ledger,
@@ -55,7 +55,7 @@ use crate::{
     metrics::{Metrics, QueueMetrics},
     registry::Registry,
     stop::Stop,
-    store::{self, Dataset, RecordWriter, Sealer, StoreError, Writer},
+    store::{self, Dataset, RecordWriter, Sealer, Writer},
 };
 
 /// Records that wait to be written, of 200 bytes at most each: far more than an hour makes.
@@ -64,47 +64,8 @@ const RECORDS_MAX: usize = 10_000;
 /// How long after a failure to recover what a crash has left it is tried again.
 const RECOVER_EVERY: Duration = Duration::from_mins(1);
 
-/// How often the state of the whole is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
 /// How long the last rows of the loss ledger wait for room.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
-
-/// Why the pipeline could not run, or had to stop.
-#[derive(Debug, thiserror::Error)]
-pub enum PipelineError {
-    /// The dataset cannot be written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// TLS cannot be set up.
-    #[error("failed to set up TLS: {0}")]
-    Tls(#[from] native_tls::Error),
-    /// A root certificate cannot be used.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// Raw frames cannot be kept.
-    #[error(transparent)]
-    Capture(#[from] CaptureError),
-    /// Clients cannot be served.
-    #[error(transparent)]
-    Live(#[from] LiveError),
-    /// The system has no more threads.
-    #[error("failed to start thread {name}: {cause}")]
-    Thread {
-        /// Its name.
-        name: String,
-        /// What the system says.
-        cause: io::Error,
-    },
-    /// A thread that cannot be replaced panicked.
-    #[error("thread {name} panicked: {message}")]
-    Panicked {
-        /// Its name.
-        name: String,
-        /// What it said.
-        message: String,
-    },
-}
 
 /// What a run has done.
 #[derive(Clone, Debug)]
@@ -264,7 +225,7 @@ fn run_all(
         let mut episodes = DropEpisodes::new(&drops, &ledger);
         let applied =
             Applied { plan: plan.clone(), orders: &orders, engine: engine.as_ref(), from: reload };
-        whole.watch(applied, &mut episodes, &ledger);
+        watch(&whole, applied, &mut episodes, &ledger);
         for it in &clients {
             it.http.shutdown();
         }
@@ -355,114 +316,7 @@ fn flush(ledger: Ledger) {
     }
 }
 
-/// The first failure that ends the run.
-struct Failure<'a> {
-    first: Mutex<Option<PipelineError>>,
-    stop: &'a Stop,
-}
-
-impl Failure<'_> {
-    fn report(&self, err: PipelineError) {
-        log::error!("{err}; stopping");
-        self.first.lock().get_or_insert(err);
-        self.stop.request();
-    }
-}
-
-/// What all threads of a run share.
-struct Whole<'a> {
-    metrics: &'a Metrics,
-    stop: &'a Stop,
-    /// When the run began.
-    since: Nanos,
-    registry: Registry,
-    conn_ids: AtomicU32,
-    failure: Failure<'a>,
-}
-
-impl Whole<'_> {
-    /// Starts a thread whose panic stops the run in order.
-    fn spawn<'s, T: Send + 's>(
-        &'s self,
-        scope: &'s Scope<'s, '_>,
-        name: String,
-        body: impl FnOnce() -> T + Send + 's,
-    ) -> Option<ScopedJoinHandle<'s, Option<T>>> {
-        let thread = name.clone();
-        let guarded = move || match catch_unwind(AssertUnwindSafe(body)) {
-            Ok(done) => Some(done),
-            Err(panic) => {
-                let message = message(&*panic);
-                self.failure.report(PipelineError::Panicked { name: thread, message });
-                None
-            }
-        };
-        match thread::Builder::new().name(name.clone()).spawn_scoped(scope, guarded) {
-            Ok(handle) => Some(handle),
-            Err(cause) => {
-                self.failure.report(PipelineError::Thread { name, cause });
-                None
-            }
-        }
-    }
-
-    /// Looks at the state of the whole until it is to stop.
-    fn watch(&self, mut applied: Applied<'_>, drops: &mut DropEpisodes<'_>, ledger: &Ledger) {
-        let writers = (0..applied.plan.writers).map(|n| format!("writer-{n}"));
-        let spreads = applied.engine.map(|_| "spreads".to_owned());
-        let vital = writers.clone().chain(spreads).chain(["ledger".to_owned()]);
-        let mut pulse = Pulse::new(vital.map(|it| self.metrics.queue(&it)));
-        let names = writers
-            .chain(["spreads", "ledger", "live", "live-spreads", "capture"].map(str::to_owned));
-        let mut queues: Vec<_> = names
-            .map(|it| Watched {
-                metrics: self.metrics.queue(&it),
-                name: it,
-                drops: Episode::default(),
-            })
-            .collect();
-        notify::ready();
-        while !self.stop.wait(LOOK_EVERY) {
-            if pulse.beats() {
-                notify::alive();
-            }
-            applied.look();
-            self.look(&mut queues);
-            drops.look(Instant::now());
-            ledger.retry();
-        }
-        notify::stopping();
-        self.look(&mut queues);
-    }
-
-    fn look(&self, queues: &mut [Watched]) {
-        let known = self.registry.len();
-        self.metrics.instruments.set(i64::try_from(known).unwrap_or(i64::MAX));
-        for Watched { name, metrics, drops } in queues {
-            if let Some(line) = drops.look(metrics.dropped.get()) {
-                log::warn!("queue {name}: {line}");
-            }
-        }
-    }
-}
-
-/// A queue of which it is said when it drops.
-struct Watched {
-    name: String,
-    metrics: QueueMetrics,
-    drops: Episode,
-}
-
 #[expect(clippy::cast_precision_loss, reason = "to the microsecond is enough")]
 fn seconds(time: Nanos) -> f64 {
     time.0 as f64 / 1e9
-}
-
-fn joined<T>(thread: ScopedJoinHandle<'_, Option<T>>) -> Option<T> {
-    thread.join().expect("its body is guarded against panics")
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
 }

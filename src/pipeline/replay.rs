@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{PipelineError, Reload, Source, Summary, Whole, run_all};
+use super::{PipelineError, Reload, Source, Summary, run_all, whole::Whole};
 use crate::{
     capture::{Found, Merge, Read},
     config::Plan,

@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::Whole;
+use super::whole::Whole;
 use crate::{
     channel::{Sender, fair},
     config::Plan,

@@ -10,8 +10,9 @@ use std::{
 use native_tls::TlsConnector;
 
 use super::{
-    Connected, PipelineError, Whole, joined, message,
+    Connected, PipelineError,
     orders::{Order, Orders},
+    whole::{Whole, joined, message},
 };
 use crate::{
     capture,

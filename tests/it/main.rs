@@ -20,6 +20,7 @@ mod ledger;
 mod live;
 mod operations;
 mod outage;
+mod overload;
 mod pipeline;
 mod process;
 mod reference;

@@ -36,6 +36,8 @@ use super::support::{
 const BINANCE: Venue = Venue::new(Exchange::Binance, Market::Perp);
 const BYBIT: Venue = Venue::new(Exchange::Bybit, Market::Spot);
 const OKX: Venue = Venue::new(Exchange::Okx, Market::Perp);
+/// All of them.
+pub(super) const VENUES: [Venue; 3] = [BINANCE, BYBIT, OKX];
 
 fn setting(venues: &[Venue]) -> Setting<'static> {
     let options =
@@ -85,7 +87,7 @@ fn promise_1_what_is_decoded_is_stored_or_declared_dropped() {
                     }
                     store::run(events, writer, queue, feed::now)
                 });
-                *decoded.lock() = events_by_stream(metrics);
+                *decoded.lock() = events_by_stream(metrics, &VENUES);
                 assert_all_are_counted(&gaps(dir.path()), metrics);
                 summary
             },
@@ -105,9 +107,12 @@ fn promise_1_what_is_decoded_is_stored_or_declared_dropped() {
 }
 
 /// Events of each channel of each venue that have been decoded.
-fn events_by_stream(metrics: &Metrics) -> BTreeMap<(String, String), u64> {
+pub(super) fn events_by_stream(
+    metrics: &Metrics,
+    venues: &[Venue],
+) -> BTreeMap<(String, String), u64> {
     let mut events = BTreeMap::new();
-    for venue in [BINANCE, BYBIT, OKX] {
+    for &venue in venues {
         let it = metrics.venue(venue);
         for (channel, counter) in [(Channel::Quotes, &it.quotes), (Channel::Trades, &it.trades)] {
             events.insert((venue.to_string(), channel.to_string()), counter.get());
@@ -118,7 +123,7 @@ fn events_by_stream(metrics: &Metrics) -> BTreeMap<(String, String), u64> {
 
 /// Events of each channel of each venue that are stored, or that the ledger says have had to make
 /// room; these are `dropped` in all.
-fn accounted_for(dir: &Path, dropped: u64) -> BTreeMap<(String, String), u64> {
+pub(super) fn accounted_for(dir: &Path, dropped: u64) -> BTreeMap<(String, String), u64> {
     let mut events = BTreeMap::new();
     for channel in Channel::ALL {
         for row in rows(dir, channel) {
@@ -186,7 +191,7 @@ fn promise_4_a_panic_in_a_feed_is_counted_and_the_others_never_notice() {
     let decoded = Mutex::new(BTreeMap::new());
     let run = |plan, metrics: &_, stop: &_| {
         let result = pipeline::run(&with_protocol(plan, panicking), metrics, stop);
-        *decoded.lock() = events_by_stream(metrics);
+        *decoded.lock() = events_by_stream(metrics, &VENUES);
         result
     };
     let look = |world: &super::support::world::World<'_>| {
@@ -244,7 +249,7 @@ fn promise_4_a_panic_in_a_writer_stops_everything_in_order() {
             let dropped = queues.iter().sum();
             assert!(500 < dropped, "{queues:?}");
             let accounted = accounted_for(dir.path(), dropped);
-            for (stream, decoded) in events_by_stream(metrics) {
+            for (stream, decoded) in events_by_stream(metrics, &VENUES) {
                 assert_eq!(accounted.get(&stream).copied().unwrap_or(0), decoded, "{stream:?}");
             }
             result
