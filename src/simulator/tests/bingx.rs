@@ -41,7 +41,7 @@ fn swap_trades_have_no_ids_and_the_newest_comes_first() {
 fn spot_frames() {
     assert_eq!(
         bench(Market::Spot, "bookTicker").quote(0, None, BOOK),
-        r#"{"code":0,"data":{"e":"bookTicker","E":1790000000125,"s":"BTC-USDT","b":"91234.5","B":"3.12040","a":"91234.6","A":"1.00210"},"dataType":"BTC-USDT@bookTicker","success":true}"#
+        r#"{"code":0,"data":{"A":"1.00210","B":"3.12040","E":1790000000125,"a":"91234.6","b":"91234.5","e":"bookTicker","s":"BTC-USDT"},"dataType":"BTC-USDT@bookTicker","success":true}"#
     );
     let mut bench = bench(Market::Spot, "trade");
     assert_eq!(
