@@ -12,6 +12,7 @@ wrong.
 import asyncio
 import logging
 import sys
+import time
 
 from ours import impossible, number, report, simulator
 
@@ -86,6 +87,13 @@ async def bybit(seen, perp, base, symbols):
         (bid, bid_size), (ask, ask_size) = ((it[side] or [(0, 0)])[0] for side in ("b", "a"))
         seen.quote(it["s"], bid, ask, bid_size, ask_size)
 
+    # It asks for a topic first, and only then says who is to be called: what comes in between ends it.
+    def once_set(topic, get=client._get_callback):
+        while topic not in client.callback_directory:
+            time.sleep(0.001)
+        return get(topic)
+
+    client._get_callback = once_set
     client.trade_stream(symbols, trades)
     client.orderbook_stream(1, symbols, book)
     try:
