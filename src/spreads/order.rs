@@ -37,6 +37,9 @@ impl Order {
         if set_back || HELD_MAX < self.held.len() {
             until = i64::MAX;
         }
+        if self.held.iter().all(|it| until <= it.0.0) {
+            return;
+        }
         for (n, held) in self.held.iter().enumerate() {
             if held.0.0 < until {
                 self.due.push((held.0, n));

@@ -9,16 +9,26 @@ use std::{
 
 use parking_lot::Mutex;
 use spread_aggregator::{
-    feed, live::process::usage, pipeline, simulator::Options, stop::Stop, store,
+    feed,
+    live::process::usage,
+    market::{Exchange, Market, Venue},
+    pipeline,
+    simulator::Options,
+    stop::Stop,
+    store,
 };
 
-use super::{
-    pipeline::{VENUES, accounted_for, events_by_stream},
-    support::{
-        gaps::{assert_all_are_counted, gaps},
-        world::{Setting, World, eventually},
-    },
+use super::support::{
+    decoded::{events_by_stream, stored_or_dropped},
+    gaps::{assert_all_are_counted, gaps},
+    world::{Setting, World, eventually},
 };
+
+const VENUES: [Venue; 3] = [
+    Venue::new(Exchange::Binance, Market::Perp),
+    Venue::new(Exchange::Bybit, Market::Spot),
+    Venue::new(Exchange::Okx, Market::Perp),
+];
 
 /// How long the writer takes for what it finds in the queue, which is 500 events at most.
 const TURN: Duration = Duration::from_millis(500);
@@ -67,7 +77,7 @@ fn what_is_too_much_is_dropped_and_declared_to_the_message() {
     let setting = Setting { options, top: TOP, each: "" };
     let summary = setting.run_with(dir.path(), run, look).unwrap();
     assert_eq!(summary.written.rows_lost, 0);
-    assert_eq!(accounted_for(dir.path(), summary.dropped), decoded.into_inner());
+    assert_eq!(stored_or_dropped(dir.path(), summary.dropped), decoded.into_inner());
     let stored = summary.written.rows_quotes + summary.written.rows_trades;
     eprintln!("overload: {} dropped, all in the ledger; {stored} stored", summary.dropped);
 }

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
@@ -27,6 +26,7 @@ use spread_aggregator::{
 use parking_lot::Mutex;
 
 use super::support::{
+    decoded::{events_by_stream, stored_or_dropped},
     events::{NOON, events, registry},
     gaps::{assert_all_are_counted, gaps},
     rows::rows,
@@ -37,7 +37,7 @@ const BINANCE: Venue = Venue::new(Exchange::Binance, Market::Perp);
 const BYBIT: Venue = Venue::new(Exchange::Bybit, Market::Spot);
 const OKX: Venue = Venue::new(Exchange::Okx, Market::Perp);
 /// All of them.
-pub(super) const VENUES: [Venue; 3] = [BINANCE, BYBIT, OKX];
+const VENUES: [Venue; 3] = [BINANCE, BYBIT, OKX];
 
 fn setting(venues: &[Venue]) -> Setting<'static> {
     let options =
@@ -103,43 +103,7 @@ fn promise_1_what_is_decoded_is_stored_or_declared_dropped() {
     assert_eq!(rows(dir.path(), Channel::Quotes).len() as u64, summary.written.rows_quotes);
     assert_eq!(rows(dir.path(), Channel::Trades).len() as u64, summary.written.rows_trades);
     assert_eq!(summary.written.rows_lost, 0);
-    assert_eq!(accounted_for(dir.path(), summary.dropped), decoded.into_inner());
-}
-
-/// Events of each channel of each venue that have been decoded.
-pub(super) fn events_by_stream(
-    metrics: &Metrics,
-    venues: &[Venue],
-) -> BTreeMap<(String, String), u64> {
-    let mut events = BTreeMap::new();
-    for &venue in venues {
-        let it = metrics.venue(venue);
-        for (channel, counter) in [(Channel::Quotes, &it.quotes), (Channel::Trades, &it.trades)] {
-            events.insert((venue.to_string(), channel.to_string()), counter.get());
-        }
-    }
-    events
-}
-
-/// Events of each channel of each venue that are stored, or that the ledger says have had to make
-/// room; these are `dropped` in all.
-pub(super) fn accounted_for(dir: &Path, dropped: u64) -> BTreeMap<(String, String), u64> {
-    let mut events = BTreeMap::new();
-    for channel in Channel::ALL {
-        for row in rows(dir, channel) {
-            *events.entry((row.venue(), channel.to_string())).or_default() += 1;
-        }
-    }
-    let mut declared = 0;
-    for gap in gaps(dir).into_iter().filter(|it| it.is(GapReason::QueueDrop)) {
-        let count = u64::try_from(gap.dropped.expect("a number")).unwrap();
-        let stream = gap.stream.clone().expect("one channel");
-        assert!(gap.symbol.is_none() && gap.conn_id.is_none(), "{gap:?}");
-        *events.entry((gap.venue, stream)).or_default() += count;
-        declared += count;
-    }
-    assert_eq!(declared, dropped);
-    events
+    assert_eq!(stored_or_dropped(dir.path(), summary.dropped), decoded.into_inner());
 }
 
 #[test]
@@ -220,7 +184,7 @@ fn promise_4_a_panic_in_a_feed_is_counted_and_the_others_never_notice() {
     let next = times.iter().filter(|it| !lost(it)).map(|it| it.1).min();
     assert_eq!(next, Some(gap.to));
     // What the same read had brought before the frame that made it panic is not lost with it.
-    let stored = accounted_for(dir.path(), 0);
+    let stored = stored_or_dropped(dir.path(), 0);
     for (stream, decoded) in decoded.into_inner() {
         assert_eq!(stored.get(&stream).copied().unwrap_or(0), decoded, "{stream:?}");
     }
@@ -248,7 +212,7 @@ fn promise_4_a_panic_in_a_writer_stops_everything_in_order() {
             let queues = ["writer-0", "writer-1"].map(|it| metrics.queue(it).dropped.get());
             let dropped = queues.iter().sum();
             assert!(500 < dropped, "{queues:?}");
-            let accounted = accounted_for(dir.path(), dropped);
+            let accounted = stored_or_dropped(dir.path(), dropped);
             for (stream, decoded) in events_by_stream(metrics, &VENUES) {
                 assert_eq!(accounted.get(&stream).copied().unwrap_or(0), decoded, "{stream:?}");
             }

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod child;
+pub(crate) mod decoded;
 pub(crate) mod door;
 pub(crate) mod events;
 pub(crate) mod gaps;
