@@ -3,11 +3,11 @@
 //! Times are integer nanoseconds since the Unix epoch, UTC. A price is the shortest decimal that
 //! reads back to the same number; sizes are in base units; an empty side of a book is null.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{
     exchange::{Notice, Subject},
-    market::{Best, Cross, Event, Instrument, Level, Nanos, Venue},
+    market::{Best, Cross, Event, Instrument, Nanos, Quote, Trade, TradeId, Venue},
 };
 
 /// One object.
@@ -18,23 +18,14 @@ pub enum Object<'a> {
     Quote {
         #[serde(flatten)]
         of: Of<'a>,
-        ts_event: Option<i64>,
-        ts_recv: i64,
-        bid_price: Option<f64>,
-        bid_size: Option<f64>,
-        ask_price: Option<f64>,
-        ask_size: Option<f64>,
-        sequence: Option<i64>,
+        #[serde(flatten)]
+        quoted: Quoted,
     },
     Trade {
         #[serde(flatten)]
         of: Of<'a>,
-        ts_event: Option<i64>,
-        ts_recv: i64,
-        price: f64,
-        size: f64,
-        side: &'static str,
-        trade_id: Option<String>,
+        #[serde(flatten)]
+        traded: Traded<'a>,
     },
     Spread {
         symbol: &'a str,
@@ -79,7 +70,7 @@ pub enum Object<'a> {
     },
 }
 
-/// The instrument an event is of.
+/// The instrument an event is of: what is the same in all its messages.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the contract lists the keys")]
 pub struct Of<'a> {
@@ -89,38 +80,89 @@ pub struct Of<'a> {
     pub symbol_native: &'a str,
 }
 
-impl<'a> Object<'a> {
-    /// A quote or a trade of `instrument`.
+/// What a quote says.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the contract lists the keys")]
+pub struct Quoted {
+    pub ts_event: Option<i64>,
+    pub ts_recv: i64,
+    pub bid_price: Option<f64>,
+    pub bid_size: Option<f64>,
+    pub ask_price: Option<f64>,
+    pub ask_size: Option<f64>,
+    pub sequence: Option<i64>,
+}
+
+/// What a trade says.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the contract lists the keys")]
+pub struct Traded<'a> {
+    pub ts_event: Option<i64>,
+    pub ts_recv: i64,
+    pub price: f64,
+    pub size: f64,
+    pub side: &'static str,
+    pub trade_id: Option<Id<'a>>,
+}
+
+/// A trade's id, as text.
+#[derive(Debug)]
+pub struct Id<'a>(&'a TradeId);
+
+impl Serialize for Id<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0)
+    }
+}
+
+impl<'a> Of<'a> {
+    /// What all messages of `instrument` say.
     #[must_use]
-    pub fn event(event: &Event, instrument: &'a Instrument) -> Self {
-        let of = Of {
+    pub fn new(instrument: &'a Instrument) -> Self {
+        Self {
             exchange: instrument.venue.exchange.name(),
             market: instrument.venue.market.name(),
             symbol: &instrument.symbol,
             symbol_native: &instrument.symbol_native,
-        };
-        let price = |it: Option<Level>| it.map(|it| it.price);
-        let size = |it: Option<Level>| it.map(|it| it.size);
+        }
+    }
+}
+
+impl From<&Quote> for Quoted {
+    fn from(it: &Quote) -> Self {
+        Self {
+            ts_event: it.ts_event.map(|Nanos(ts)| ts),
+            ts_recv: it.ts_recv.0,
+            bid_price: it.bid.map(|it| it.price),
+            bid_size: it.bid.map(|it| it.size),
+            ask_price: it.ask.map(|it| it.price),
+            ask_size: it.ask.map(|it| it.size),
+            sequence: it.sequence,
+        }
+    }
+}
+
+impl<'a> From<&'a Trade> for Traded<'a> {
+    fn from(it: &'a Trade) -> Self {
+        Self {
+            ts_event: it.ts_event.map(|Nanos(ts)| ts),
+            ts_recv: it.ts_recv.0,
+            price: it.price,
+            size: it.size,
+            side: it.side.name(),
+            trade_id: it.id.is_some().then_some(Id(&it.id)),
+        }
+    }
+}
+
+impl<'a> Object<'a> {
+    /// A quote or a trade of `instrument`.
+    #[must_use]
+    pub fn event(event: &'a Event, instrument: &'a Instrument) -> Self {
+        let of = Of::new(instrument);
         match event {
-            Event::Quote(it) => Object::Quote {
-                of,
-                ts_event: it.ts_event.map(|Nanos(ts)| ts),
-                ts_recv: it.ts_recv.0,
-                bid_price: price(it.bid),
-                bid_size: size(it.bid),
-                ask_price: price(it.ask),
-                ask_size: size(it.ask),
-                sequence: it.sequence,
-            },
-            Event::Trade(it) => Object::Trade {
-                of,
-                ts_event: it.ts_event.map(|Nanos(ts)| ts),
-                ts_recv: it.ts_recv.0,
-                price: it.price,
-                size: it.size,
-                side: it.side.name(),
-                trade_id: it.id.is_some().then(|| it.id.to_string()),
-            },
+            Event::Quote(it) => Object::Quote { of, quoted: it.into() },
+            Event::Trade(it) => Object::Trade { of, traded: it.into() },
         }
     }
 

@@ -48,11 +48,10 @@ pub(super) fn serve(
 ) -> io::Result<()> {
     tcp.set_read_timeout(Some(READ_PATIENCE))?;
     let now = Instant::now();
-    let (outbox, items) = outbox(shared.settings.client_queue, now);
+    let (outbox, mail) = outbox(shared.settings.client_queue, now);
     let writer = Writer {
         tcp,
-        items,
-        state: std::sync::Arc::clone(&outbox.state),
+        mail,
         ping_interval: shared.settings.ping_interval,
         metrics: &shared.metrics.live,
     };
@@ -127,7 +126,7 @@ impl<'a, T: Read + Copy> Reader<'a, T> {
                         self.outbox.close(CloseCode::Away, "the collector stops");
                         return None;
                     }
-                    if self.outbox.state.farewell().is_some() {
+                    if self.outbox.farewell().is_some() {
                         return None;
                     }
                     continue;
@@ -158,7 +157,7 @@ impl<'a, T: Read + Copy> Reader<'a, T> {
             },
             Message::Binary(_) => return self.refuse("requests are text frames of JSON"),
             Message::Ping(payload) => self.outbox.hurry(frame::pong(&payload)),
-            Message::Pong(_) => self.outbox.state.pong(Instant::now()),
+            Message::Pong(_) => self.outbox.pong(Instant::now()),
             Message::Close(said) => {
                 let code = said.map_or(CloseCode::Status, |it| it.code);
                 self.outbox.close(code, "");
@@ -191,7 +190,7 @@ impl<'a, T: Read + Copy> Reader<'a, T> {
     fn linger(&self) {
         let until = Instant::now() + LINGER_MAX;
         let (mut tcp, mut unread) = (self.tcp, [0; 1024]);
-        while self.outbox.state.farewell().is_some() && Instant::now() < until {
+        while self.outbox.farewell().is_some() && Instant::now() < until {
             match tcp.read(&mut unread) {
                 Ok(0) => break,
                 Ok(_) => {}
@@ -207,7 +206,7 @@ impl<T> Drop for Reader<'_, T> {
     fn drop(&mut self) {
         let _ = self.shared.commands.send(Command::Leave(self.id));
         self.outbox.close(CloseCode::Normal, "");
-        self.outbox.state.over.request();
+        self.outbox.hang_up();
     }
 }
 

@@ -7,7 +7,6 @@ mod requests;
 
 use std::{
     collections::HashMap,
-    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -18,12 +17,12 @@ use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::{
     encoder::Encoder,
-    interest::Interest,
-    outbox::{Item, Outbox},
+    interest::{Interest, Wanting},
+    outbox::Outbox,
     protocol::{Request, Topic},
     screener::Screener,
     source::{DRAIN_MAX, Source},
-    subscriber::{Message, Subscriber, Told},
+    subscriber::{News, Subscriber, Told},
 };
 use crate::{
     market::{Cross, Event},
@@ -36,6 +35,10 @@ use crate::{
 /// How often queues are looked into while somebody listens: what a message may be late by. A
 /// wake-up for each would cost those who send it more than it costs to look.
 const POLL: Duration = Duration::from_micros(500);
+/// How often while much comes: each time, a thread is woken for each client that is told something.
+const POLL_BUSY: Duration = Duration::from_millis(2);
+/// How many messages at a time are much.
+const BUSY_MIN: usize = 64;
 /// How often the hub looks up while nobody listens.
 const IDLE: Duration = Duration::from_millis(100);
 /// Requests that wait for the hub; who makes more waits itself.
@@ -87,7 +90,7 @@ pub(super) struct Desk<'a> {
     touched: Vec<u32>,
     events: Vec<Event>,
     crosses: Vec<Cross>,
-    scratch: Vec<Item>,
+    wanting: Vec<Wanting>,
     screener: Screener,
 }
 
@@ -102,15 +105,15 @@ impl<'a> Desk<'a> {
             touched: Vec::new(),
             events: Vec::new(),
             crosses: Vec::new(),
-            scratch: Vec::new(),
+            wanting: Vec::new(),
             screener: Screener::default(),
         }
     }
 
     fn run(mut self) {
-        let mut busy = false;
-        while !self.ends.stop.requested() && self.take_commands(busy) {
-            busy = self.turn(Instant::now());
+        let mut pause = POLL;
+        while !self.ends.stop.requested() && self.take_commands(pause) {
+            pause = self.turn(Instant::now());
         }
         self.ends.events.set_open(false);
         self.ends.crosses.set_open(false);
@@ -119,13 +122,13 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Tells clients what has come; says whether there may be more.
-    pub(super) fn turn(&mut self, now: Instant) -> bool {
-        let busy = self.take_messages();
+    /// Tells clients what has come; says for how long what comes next may wait.
+    pub(super) fn turn(&mut self, now: Instant) -> Duration {
+        let pause = self.take_messages();
         self.screen(now);
         self.release(now);
         self.hand_over();
-        busy
+        pause
     }
 
     /// Whether nothing is left of any client.
@@ -134,9 +137,10 @@ impl<'a> Desk<'a> {
         self.clients.is_empty() && !self.interest.iter().any(Interest::is_any)
     }
 
-    /// Does what clients ask for, or waits for it a little; `false` when nobody can ask any more.
-    pub(super) fn take_commands(&mut self, busy: bool) -> bool {
-        let wait = if busy { Duration::ZERO } else { self.idle(Instant::now()) };
+    /// Does what clients ask for, or waits for it no longer than messages may wait; `false` when nobody
+    /// can ask any more.
+    pub(super) fn take_commands(&mut self, pause: Duration) -> bool {
+        let wait = if pause.is_zero() { pause } else { self.idle(pause, Instant::now()) };
         let command = match self.ends.commands.recv_timeout(wait) {
             Ok(command) => command,
             Err(RecvTimeoutError::Timeout) => return true,
@@ -158,17 +162,17 @@ impl<'a> Desk<'a> {
         true
     }
 
-    /// For how long nothing can happen that is not a command.
-    fn idle(&self, now: Instant) -> Duration {
+    /// For how long nothing has to be done but what is asked for.
+    fn idle(&self, pause: Duration, now: Instant) -> Duration {
         if !self.interest.iter().any(Interest::is_any) {
             return IDLE;
         }
         let due = self.clients.values().filter_map(Subscriber::due).min();
-        due.map_or(POLL, |it| it.saturating_duration_since(now).min(POLL))
+        due.map_or(pause, |it| it.saturating_duration_since(now).min(pause))
     }
 
-    /// Tells what has come; says whether there may be more.
-    fn take_messages(&mut self) -> bool {
+    /// Tells what has come; says for how long what comes next may wait.
+    fn take_messages(&mut self) -> Duration {
         let mut events = std::mem::take(&mut self.events);
         let mut crosses = std::mem::take(&mut self.crosses);
         let lost = self.ends.events.take(&mut events, Event::ts_recv);
@@ -178,7 +182,11 @@ impl<'a> Desk<'a> {
         }
         self.lament(&[Topic::Quotes, Topic::Trades], lost);
         self.lament(&[Topic::Spreads], lost_crosses);
-        let busy = events.len().max(crosses.len()) == DRAIN_MAX;
+        let pause = match events.len().max(crosses.len()) {
+            DRAIN_MAX => Duration::ZERO,
+            BUSY_MIN.. => POLL_BUSY,
+            _ => POLL,
+        };
         for event in events.drain(..) {
             let topic = Topic::from(event.channel());
             if self.interest[topic as usize].is_any() {
@@ -189,7 +197,7 @@ impl<'a> Desk<'a> {
             self.tell(&Told::Cross(cross));
         }
         (self.events, self.crosses) = (events, crosses);
-        busy
+        pause
     }
 
     /// Tells which symbols have another best cross than when they were looked at last.
@@ -222,31 +230,26 @@ impl<'a> Desk<'a> {
     }
 
     fn tell(&mut self, told: &Told) {
-        let Self { encoder, clients, touched, interest, .. } = self;
-        let (symbols, venues) = encoder.about(told);
-        let interest = &interest[told.topic() as usize];
-        let mut message = None;
-        // One asset may have two names, and a client both of them.
-        let names = if symbols[0] == symbols[1] { &symbols[..1] } else { &symbols };
-        let mut served = Vec::new();
-        for name in names {
-            interest.each(name, venues, |client, interval_ms| {
-                if 1 < names.len() {
-                    if served.contains(&client) {
-                        return;
-                    }
-                    served.push(client);
-                }
-                let Some(subscriber) = clients.get_mut(&client) else { return };
-                let message = message.get_or_insert_with(|| Rc::new(Message::new(told.clone())));
-                if 0 < interval_ms {
-                    return subscriber.hold(interval_ms, message);
-                }
-                if subscriber.staged.is_empty() {
-                    touched.push(client);
-                }
-                subscriber.staged.push(message.item(|it| encoder.frame(it)));
-            });
+        let Self { encoder, clients, touched, interest, wanting, .. } = self;
+        let interest = &mut interest[told.topic() as usize];
+        let wanting = if let Told::Event(event) = told {
+            interest.of(event.instrument(), || encoder.of(event.instrument()))
+        } else {
+            let (symbols, venues) = encoder.about(told);
+            interest.find(symbols, venues, wanting);
+            wanting
+        };
+        let mut news = News::new(told);
+        for (client, interval_ms) in wanting {
+            let Some(subscriber) = clients.get_mut(client) else { continue };
+            if 0 < *interval_ms {
+                subscriber.hold(*interval_ms, news.kept());
+                continue;
+            }
+            if subscriber.staged.is_empty() {
+                touched.push(*client);
+            }
+            subscriber.staged.push(news.item(|it| encoder.frame(it)));
         }
     }
 
@@ -267,7 +270,7 @@ impl<'a> Desk<'a> {
     fn hand_over(&mut self) {
         for client in self.touched.drain(..) {
             if let Some(it) = self.clients.get_mut(&client) {
-                let dropped = it.outbox.send(it.staged.drain(..), &mut self.scratch);
+                let dropped = it.outbox.send(it.staged.drain(..));
                 self.ends.metrics.dropped.inc_by(dropped);
             }
         }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::protocol::Venues;
+use crate::market::InstrumentId;
 
 /// The subscriptions of one topic.
 #[derive(Debug, Default)]
@@ -18,7 +19,12 @@ pub(super) struct Interest {
     to_all: Vec<Entry>,
     /// By client, how many names it has in here; all symbols count as one.
     names: HashMap<u32, usize, RandomState>,
+    /// By instrument, who wants it: what has been found out since anything changed.
+    known: Vec<Option<Box<[Wanting]>>>,
 }
+
+/// A client, and for how many milliseconds messages are held together for it.
+pub(super) type Wanting = (u32, u32);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
@@ -57,6 +63,7 @@ impl Interest {
         venues: Venues,
         names_max: usize,
     ) -> Result<(), usize> {
+        self.known.clear();
         let Some(symbols) = symbols else {
             let mut lost = 0;
             self.by_symbol.retain(|_, entries| {
@@ -105,6 +112,40 @@ impl Interest {
         self.to_all.is_empty().then(|| self.by_symbol.keys().map(AsRef::as_ref))
     }
 
+    /// The clients that want messages of `instrument`, whose symbol and venue `what` says.
+    pub(super) fn of<'a>(
+        &mut self,
+        instrument: InstrumentId,
+        what: impl FnOnce() -> (&'a str, Venues),
+    ) -> &[Wanting] {
+        let at = instrument.0 as usize;
+        if self.known.len() <= at {
+            self.known.resize(at + 1, None);
+        }
+        if self.known[at].is_none() {
+            let (symbol, venues) = what();
+            let mut wanting = Vec::new();
+            self.each(symbol, venues, |client, interval_ms| wanting.push((client, interval_ms)));
+            self.known[at] = Some(wanting.into());
+        }
+        self.known[at].as_deref().expect("it has been found out")
+    }
+
+    /// Puts into `wanting` the clients that want messages of either symbol, each once: one asset may
+    /// have two names, and a client both of them.
+    pub(super) fn find(&self, symbols: [&str; 2], venues: Venues, wanting: &mut Vec<Wanting>) {
+        wanting.clear();
+        self.each(symbols[0], venues, |client, interval_ms| wanting.push((client, interval_ms)));
+        if symbols[0] != symbols[1] {
+            let first = wanting.len();
+            self.each(symbols[1], venues, |client, interval_ms| {
+                if !wanting[..first].iter().any(|it| it.0 == client) {
+                    wanting.push((client, interval_ms));
+                }
+            });
+        }
+    }
+
     /// Calls `with` for each client that wants messages of any of `venues` of `symbol`, once, with
     /// the interval.
     pub(super) fn each(&self, symbol: &str, venues: Venues, mut with: impl FnMut(u32, u32)) {
@@ -143,6 +184,7 @@ impl Interest {
         interval_ms: Option<u32>,
         names_max: usize,
     ) -> Result<(), usize> {
+        self.known.clear();
         let mut names = self.names.get(&client).copied().unwrap_or_default();
         let is_new =
             |entries: Option<&Vec<Entry>>| entries.is_none_or(|it| of(it, client).is_empty());
@@ -236,11 +278,27 @@ mod tests {
     }
 
     fn wanting(interest: &Interest, symbol: &str, venues: Venues) -> BTreeMap<u32, u32> {
-        let mut found = BTreeMap::new();
-        interest.each(symbol, venues, |client, interval_ms| {
-            assert_eq!(found.insert(client, interval_ms), None, "{client} is told twice");
-        });
-        found
+        let mut found = Vec::new();
+        interest.find([symbol; 2], venues, &mut found);
+        once(&found)
+    }
+
+    fn once(found: &[Wanting]) -> BTreeMap<u32, u32> {
+        let by_client: BTreeMap<_, _> = found.iter().copied().collect();
+        assert_eq!(by_client.len(), found.len(), "somebody is told twice: {found:?}");
+        by_client
+    }
+
+    /// Of whichever instrument was looked at before.
+    fn check_what_is_known(interest: &mut Interest) {
+        for (n, symbol) in SYMBOLS.iter().enumerate() {
+            for venue_at in 0..4 {
+                let id = InstrumentId(u32::try_from(n * 4 + venue_at).expect("few"));
+                let expected = wanting(interest, symbol, venue(venue_at));
+                let found = interest.of(id, || (symbol, venue(venue_at)));
+                assert_eq!(once(found), expected, "{symbol} {venue_at}");
+            }
+        }
     }
 
     fn names(symbols: &[&str]) -> Vec<String> {
@@ -270,6 +328,16 @@ mod tests {
         it.subscribe(2, Some(&symbols), venue(2), 0, 9).expect("room");
         assert_eq!(wanting(&it, "A-U", venue(0).or(venue(1))), BTreeMap::from([(1, 0)]));
         assert_eq!(wanting(&it, "A-U", venue(1).or(venue(2))), BTreeMap::from([(1, 50), (2, 0)]));
+    }
+
+    #[test]
+    fn whoever_wants_both_names_of_an_asset_is_told_once() {
+        let mut it = Interest::default();
+        it.subscribe(1, Some(&names(&["A-U", "B-U"])), venue(0), 0, 9).expect("room");
+        it.subscribe(2, Some(&names(&["B-U"])), venue(0), 50, 9).expect("room");
+        let mut found = vec![(7, 7)];
+        it.find(["A-U", "B-U"], venue(0), &mut found);
+        assert_eq!(found, [(1, 0), (2, 50)]);
     }
 
     /// What one client wants, by symbol and venue, said in full.
@@ -318,6 +386,7 @@ mod tests {
                     Step::Unsubscribe(client, symbols, bits) => (client, symbols, bits, None),
                     Step::Leave(client) => {
                         it.leave(client);
+                        check_what_is_known(&mut it);
                         model[client as usize].clear();
                         continue;
                     }
@@ -329,6 +398,7 @@ mod tests {
                     Some(ms) => it.subscribe(client, named, venues, ms, NAMES_MAX),
                     None => it.unsubscribe(client, named, venues, NAMES_MAX),
                 };
+                check_what_is_known(&mut it);
                 if done.is_ok() {
                     for symbol in of {
                         for n in (0..4).filter(|it| bits & (1 << it) != 0) {

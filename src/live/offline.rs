@@ -4,19 +4,18 @@
 use std::{
     net::SocketAddr,
     path::Path,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
-use tungstenite::Bytes;
 
 use super::{
     client::Reader,
     connection::refusal,
+    frame::Frame,
     hub::{self, Command, Desk},
     listener::{Facts, Shared},
-    outbox::{Item, outbox},
+    outbox::{Load, outbox},
     request,
     routes::{Route, route},
     settings::Settings,
@@ -50,7 +49,7 @@ pub struct Offline {
 #[derive(Debug, Default)]
 pub struct Sent {
     /// Frames in no particular order, each whole.
-    pub frames: Vec<Bytes>,
+    pub frames: Vec<Frame>,
     /// The code it was closed with.
     pub code: u16,
 }
@@ -90,20 +89,20 @@ impl Offline {
         for (id, &said) in (0..).zip(said) {
             // Nobody obeys before all has been said: its joining, its requests, its leaving.
             let (commands, to_obey) = crossbeam_channel::bounded(said.len() / FRAME_BYTES_MIN + 2);
-            let (outbox, items) = outbox(self.settings.client_queue, now);
-            boxes.push((Arc::clone(&outbox.state), items));
+            let (outbox, mail) = outbox(self.settings.client_queue, now);
+            boxes.push(mail);
             Reader::new(id, said, outbox, &self.shared(commands)).run(Vec::new(), now);
             asked.push(to_obey.into_iter());
         }
         let mut sent: Vec<_> = said.iter().map(|_| Sent::default()).collect();
         let (commands, desk, feed) = self.desk();
         serve(asked, &commands, desk, (&feed, events), || {
-            for (sent, (state, items)) in sent.iter_mut().zip(&boxes) {
-                let mut batch: Vec<Item> = Vec::new();
-                let _ = items.drain(&mut batch, usize::MAX);
-                sent.frames.extend(state.take_first());
-                sent.frames.extend(batch.iter().filter_map(|it| Some(it.parcel()?.frame.clone())));
-                sent.code = state.farewell().map_or(0, |it| it.code.into());
+            for (sent, mail) in sent.iter_mut().zip(&boxes) {
+                let mut load = Load::default();
+                mail.take(&mut load, usize::MAX, Duration::ZERO);
+                sent.frames.extend(load.first);
+                sent.frames.extend(load.items.into_iter().map(|it| it.frame));
+                sent.code = mail.farewell().map_or(0, |it| it.code.into());
             }
         });
         sent
@@ -156,7 +155,7 @@ fn serve(
         }
         for command in turn {
             commands.send(command).expect("the desk is here");
-            assert!(desk.take_commands(true), "somebody can ask");
+            assert!(desk.take_commands(Duration::ZERO), "somebody can ask");
             if let Some(event) = events.next() {
                 let _ = feed.send(0, &mut vec![event.clone()], &mut Vec::new());
             }
@@ -257,7 +256,7 @@ mod tests {
         let idle = text("{}");
         let sent = offline().clients(&[&asks, &idle], &vec![quote(); 9]);
         let told = |n: usize, what: &str| {
-            let says = |it: &&Bytes| String::from_utf8_lossy(it).contains(what);
+            let says = |it: &&Frame| String::from_utf8_lossy(it).contains(what);
             sent[n].frames.iter().filter(says).count()
         };
         assert_eq!((told(0, "\"hello\""), told(1, "\"hello\"")), (1, 1), "{sent:?}");

@@ -6,6 +6,7 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -13,27 +14,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
-use tungstenite::{Bytes, protocol::frame::coding::CloseCode};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use tungstenite::protocol::frame::coding::CloseCode;
 
-use super::{frame, protocol::Answer};
-use crate::{
-    channel::{Receiver, Sender, newest},
-    market::Nanos,
-    stop::Stop,
+use super::{
+    frame::{self, Frame},
+    protocol::Answer,
 };
+use crate::{market::Nanos, stop::Stop};
 
 /// Answers that a client has not been sent yet. Its requests are limited to fewer in a second.
 const ANSWERS_MAX: usize = 1_000;
 
-/// A place in a queue: one for each message that a client may lag behind by, so it is small.
-#[derive(Clone, Debug)]
-pub(super) struct Item(Option<Arc<Parcel>>);
+/// Room for this many items stays with a queue that has been longer.
+const ROOM_KEPT: usize = 256;
 
 /// A frame on its way to one client or many.
-#[derive(Debug)]
-pub(super) struct Parcel {
-    pub(super) frame: Bytes,
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub(super) frame: Frame,
     pub(super) kind: Kind,
 }
 
@@ -46,45 +45,50 @@ pub(super) enum Kind {
     Answer,
 }
 
-impl Item {
-    /// What it carries; nothing when it is there to wake the client's thread.
-    pub(super) fn parcel(&self) -> Option<&Parcel> {
-        self.0.as_deref()
-    }
-
-    pub(super) fn new(frame: Bytes, kind: Kind) -> Self {
-        Self(Some(Arc::new(Parcel { frame, kind })))
-    }
-
-    fn wake() -> Self {
-        Self(None)
-    }
-}
-
-const _: () = assert!(size_of::<Item>() == 8, "with 8 bytes of the queue: 64 KB a client");
-
 /// Where what a client is to be sent is put.
 #[derive(Clone, Debug)]
-pub(super) struct Outbox {
-    queue: Sender<Item>,
-    pub(super) state: Arc<State>,
+pub(super) struct Outbox(Arc<State>);
+
+/// Where it is taken out. When this is gone, nothing is kept any more.
+#[derive(Debug)]
+pub(super) struct Mail(Arc<State>);
+
+/// What is to be sent at a time, in this order.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    /// Frames older than what is queued: answers that had to make room, and pongs.
+    pub(super) first: VecDeque<Frame>,
+    /// What the client has to be told that it missed.
+    pub(super) lag: Option<Answer<'static>>,
+    pub(super) items: Vec<Item>,
 }
 
 /// What the threads that deal with one client share.
 #[derive(Debug)]
-pub(super) struct State {
-    /// Frames older than what is queued: answers that had to make room, and pongs.
-    first: Mutex<VecDeque<Bytes>>,
-    /// Messages dropped that the client has not been told of.
-    dropped: AtomicU64,
-    /// Events lost before anybody looked whose they were, that the client has not been told of.
-    upstream: AtomicU64,
+struct State {
+    waiting: Mutex<Waiting>,
+    news: Condvar,
     farewell: OnceLock<Farewell>,
     opened: Instant,
     /// Milliseconds from `opened` to the latest pong.
     pong: AtomicU64,
     /// Requested when the client's reader has ended.
-    pub(super) over: Stop,
+    over: Stop,
+}
+
+/// What has not been taken out.
+#[derive(Debug, Default)]
+struct Waiting {
+    first: VecDeque<Frame>,
+    queue: VecDeque<Item>,
+    capacity: usize,
+    /// Messages dropped that the client has not been told of.
+    dropped: u64,
+    /// Events lost before anybody looked whose they were, that the client has not been told of.
+    upstream: u64,
+    /// Whether the client's thread waits to be woken.
+    is_awaited: bool,
+    is_gone: bool,
 }
 
 /// Why a client is closed.
@@ -94,162 +98,282 @@ pub(super) struct Farewell {
     pub(super) reason: String,
 }
 
-/// An outbox, and where its messages come out.
-pub(super) fn outbox(capacity: usize, now: Instant) -> (Outbox, Receiver<Item>) {
-    let (queue, items) = newest(capacity);
+/// An outbox of `capacity` items, and where they come out.
+pub(super) fn outbox(capacity: usize, now: Instant) -> (Outbox, Mail) {
     let state = Arc::new(State {
-        first: Mutex::default(),
-        dropped: AtomicU64::new(0),
-        upstream: AtomicU64::new(0),
+        waiting: Mutex::new(Waiting { capacity, ..Waiting::default() }),
+        news: Condvar::new(),
         farewell: OnceLock::new(),
         opened: now,
         pong: AtomicU64::new(0),
         over: Stop::default(),
     });
-    (Outbox { queue, state }, items)
+    (Outbox(Arc::clone(&state)), Mail(state))
 }
 
 impl Outbox {
-    /// Sends messages; returns how many had to be dropped. `scratch` is only lent.
-    pub(super) fn send(&self, items: impl Iterator<Item = Item>, scratch: &mut Vec<Item>) -> u64 {
+    /// Sends messages; returns how many had to be dropped.
+    pub(super) fn send(&self, items: impl IntoIterator<Item = Item>) -> u64 {
+        let mut waiting = self.0.waiting.lock();
+        // A client that is gone misses nothing.
+        if waiting.is_gone {
+            return 0;
+        }
+        let before = waiting.dropped;
+        let mut fits = true;
         for item in items {
-            // A client that is gone misses nothing.
-            let _ = self.queue.send(item, scratch);
+            fits &= waiting.push(item);
         }
-        let mut dropped = 0;
-        for item in scratch.drain(..) {
-            match item.parcel() {
-                Some(Parcel { kind: Kind::Message(_), .. }) => dropped += 1,
-                Some(Parcel { kind: Kind::Answer, frame }) => self.put_first(frame.clone()),
-                None => {}
-            }
-        }
-        self.state.dropped.fetch_add(dropped, Ordering::Relaxed);
+        let dropped = waiting.dropped - before;
+        self.0.tell(waiting);
+        self.close_unless(fits);
         dropped
     }
 
     /// Sends an answer; returns how many messages had to be dropped.
     pub(super) fn answer(&self, answer: &Answer<'_>) -> u64 {
-        let item = Item::new(frame::text(&answer.to_json()), Kind::Answer);
-        self.send([item].into_iter(), &mut Vec::new())
+        self.send([Item { frame: frame::text(&answer.to_json()), kind: Kind::Answer }])
     }
 
     /// Sends a frame as soon as can be.
-    pub(super) fn hurry(&self, frame: Bytes) {
-        self.put_first(frame);
-        self.wake();
-    }
-
-    fn put_first(&self, frame: Bytes) {
-        let mut first = self.state.first.lock();
-        if first.len() == ANSWERS_MAX {
-            drop(first);
-            let why = format!("{ANSWERS_MAX} answers have not been read");
-            return self.close(CloseCode::Policy, why);
-        }
-        first.push_back(frame);
+    pub(super) fn hurry(&self, frame: Frame) {
+        let mut waiting = self.0.waiting.lock();
+        let fits = waiting.put_first(frame);
+        self.0.tell(waiting);
+        self.close_unless(fits);
     }
 
     /// Events of all clients were lost.
     pub(super) fn lost_upstream(&self, events: u64) {
-        self.state.upstream.fetch_add(events, Ordering::Relaxed);
-        self.wake();
+        let mut waiting = self.0.waiting.lock();
+        waiting.upstream += events;
+        self.0.tell(waiting);
     }
 
     /// Ends it: what is queued is not sent any more. The first reason counts.
     pub(super) fn close(&self, code: CloseCode, reason: impl Into<String>) {
-        let _ = self.state.farewell.set(Farewell { code, reason: reason.into() });
-        self.wake();
+        let _ = self.0.farewell.set(Farewell { code, reason: reason.into() });
+        self.0.tell(self.0.waiting.lock());
     }
 
-    fn wake(&self) {
-        // Whoever takes out what is in the queue looks for the rest afterwards.
-        if self.queue.is_empty() {
-            self.send([Item::wake()].into_iter(), &mut Vec::new());
+    fn close_unless(&self, fits: bool) {
+        if !fits {
+            let why = format!("{ANSWERS_MAX} answers have not been read");
+            self.close(CloseCode::Policy, why);
         }
-    }
-}
-
-impl State {
-    /// What is to be sent before what is queued.
-    pub(super) fn take_first(&self) -> VecDeque<Bytes> {
-        std::mem::take(&mut self.first.lock())
-    }
-
-    /// What the client has to be told that it missed.
-    pub(super) fn take_lag(&self) -> Option<Answer<'static>> {
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        let upstream = self.upstream.swap(0, Ordering::Relaxed);
-        (dropped + upstream != 0).then_some(Answer::Lag { dropped, upstream })
     }
 
     pub(super) fn farewell(&self) -> Option<&Farewell> {
-        self.farewell.get()
+        self.0.farewell.get()
     }
 
     /// The client has shown that it lives.
     pub(super) fn pong(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.opened).as_millis();
-        self.pong.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let since = now.saturating_duration_since(self.0.opened).as_millis();
+        self.0.pong.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// For how long it has not.
+    /// Nothing will be read of the client any more.
+    pub(super) fn hang_up(&self) {
+        self.0.over.request();
+    }
+}
+
+impl Mail {
+    /// Takes out what is to be sent, `at_most` that many items, for which it waits up to `patience`.
+    pub(super) fn take(&self, load: &mut Load, at_most: usize, patience: Duration) {
+        let until = Instant::now() + patience;
+        let mut waiting = self.0.waiting.lock();
+        while waiting.is_empty() && self.0.farewell.get().is_none() {
+            waiting.is_awaited = true;
+            if self.0.news.wait_until(&mut waiting, until).timed_out() {
+                break;
+            }
+        }
+        waiting.is_awaited = false;
+        waiting.take(load, at_most);
+    }
+
+    pub(super) fn farewell(&self) -> Option<&Farewell> {
+        self.0.farewell.get()
+    }
+
+    /// For how long the client has not shown that it lives.
     pub(super) fn silence(&self, now: Instant) -> Duration {
-        let pong = Duration::from_millis(self.pong.load(Ordering::Relaxed));
-        now.saturating_duration_since(self.opened).saturating_sub(pong)
+        let pong = Duration::from_millis(self.0.pong.load(Ordering::Relaxed));
+        now.saturating_duration_since(self.0.opened).saturating_sub(pong)
+    }
+
+    /// Waits until nothing will be read of the client any more.
+    pub(super) fn wait_until_over(&self, patience: Duration) {
+        let _ = self.0.over.wait(patience);
+    }
+}
+
+impl Drop for Mail {
+    fn drop(&mut self) {
+        let gone = Waiting { is_gone: true, ..Waiting::default() };
+        *self.0.waiting.lock() = gone;
+    }
+}
+
+impl State {
+    /// Wakes the client's thread if it waits, which costs a system call.
+    fn tell(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        let is_awaited = mem::take(&mut waiting.is_awaited);
+        drop(waiting);
+        if is_awaited {
+            self.news.notify_one();
+        }
+    }
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.queue.is_empty() && self.dropped + self.upstream == 0
+    }
+
+    /// Queues an item, at the expense of the oldest; `false` when too many answers wait.
+    #[must_use]
+    fn push(&mut self, item: Item) -> bool {
+        let oldest = (self.queue.len() == self.capacity).then(|| self.queue.pop_front()).flatten();
+        self.queue.push_back(item);
+        match oldest {
+            Some(Item { kind: Kind::Answer, frame }) => self.put_first(frame),
+            Some(Item { kind: Kind::Message(_), .. }) => {
+                self.dropped += 1;
+                true
+            }
+            None => true,
+        }
+    }
+
+    #[must_use]
+    fn put_first(&mut self, frame: Frame) -> bool {
+        let fits = self.first.len() < ANSWERS_MAX;
+        if fits && !self.is_gone {
+            self.first.push_back(frame);
+        }
+        fits
+    }
+
+    fn take(&mut self, load: &mut Load, at_most: usize) {
+        let Load { first, lag, items } = load;
+        first.append(&mut self.first);
+        items.extend(self.queue.drain(..at_most.min(self.queue.len())));
+        if self.queue.is_empty() {
+            self.queue.shrink_to(ROOM_KEPT);
+        }
+        let (dropped, upstream) = (mem::take(&mut self.dropped), mem::take(&mut self.upstream));
+        *lag = (0 < dropped + upstream).then_some(Answer::Lag { dropped, upstream });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
-    use crate::channel::Received;
+
+    const SOON: Duration = Duration::ZERO;
+    const FOREVER: Duration = Duration::from_mins(10);
 
     fn message(n: u8) -> Item {
-        Item::new(Bytes::copy_from_slice(&[n]), Kind::Message(None))
+        Item { frame: Frame::from([n]), kind: Kind::Message(None) }
     }
 
-    /// The first byte of each item that is queued; `None` for one that only wakes.
-    fn drained(items: &Receiver<Item>) -> Vec<Option<u8>> {
-        let mut left = Vec::new();
-        assert_eq!(items.drain(&mut left, usize::MAX), Received::Items);
-        left.iter().map(|it| it.parcel().map(|it| it.frame[0])).collect()
+    fn take(mail: &Mail, at_most: usize) -> Load {
+        let mut load = Load::default();
+        mail.take(&mut load, at_most, SOON);
+        load
+    }
+
+    /// The first byte of each item.
+    fn bytes(load: &Load) -> Vec<u8> {
+        load.items.iter().map(|it| it.frame[0]).collect()
     }
 
     #[test]
     fn messages_make_room_for_newer_ones_and_answers_do_not() {
-        let (outbox, items) = outbox(2, Instant::now());
+        let (outbox, mail) = outbox(2, Instant::now());
         outbox.answer(&Answer::Heartbeat { ts: 1 });
-        assert!(outbox.state.take_first().is_empty(), "it waits for its turn");
-        let dropped = outbox.send((0..5).map(message), &mut Vec::new());
-        assert_eq!(dropped, 3, "the answer is not among them");
-        assert_eq!(drained(&items), [Some(3), Some(4)]);
-        assert_eq!(outbox.state.take_first().len(), 1);
-        let lag = outbox.state.take_lag().expect("something").to_json();
+        assert!(outbox.0.waiting.lock().first.is_empty(), "it waits for its turn");
+        assert_eq!(outbox.send((0..5).map(message)), 3, "the answer is not among them");
+        let load = take(&mail, 9);
+        assert_eq!((bytes(&load), load.first.len()), (vec![3, 4], 1));
+        let lag = load.lag.expect("something").to_json();
         assert_eq!(lag, br#"{"type":"lag","dropped":3,"upstream":0}"#);
-        assert!(outbox.state.take_lag().is_none(), "it is told once");
+        let load = take(&mail, 9);
+        assert!(load.lag.is_none() && load.items.is_empty(), "it is told once");
     }
 
     #[test]
-    fn what_is_in_a_hurry_wakes_the_writer_and_takes_nobodys_place() {
-        let (outbox, items) = outbox(2, Instant::now());
+    fn what_is_taken_is_in_order_and_no_more_than_asked_for() {
+        let (outbox, mail) = outbox(9, Instant::now());
+        outbox.send((0..5).map(message));
+        outbox.lost_upstream(7);
+        let load = take(&mail, 3);
+        assert_eq!(bytes(&load), [0, 1, 2]);
+        assert!(matches!(load.lag, Some(Answer::Lag { dropped: 0, upstream: 7 })));
+        assert_eq!(bytes(&take(&mail, 3)), [3, 4]);
+    }
+
+    #[test]
+    fn what_is_in_a_hurry_takes_nobodys_place() {
+        let (outbox, mail) = outbox(2, Instant::now());
+        outbox.send((0..2).map(message));
         outbox.hurry(frame::ping());
-        assert_eq!(drained(&items), [None]);
-        outbox.send((0..2).map(message), &mut Vec::new());
+        let load = take(&mail, 9);
+        assert_eq!((bytes(&load), load.first.len()), (vec![0, 1], 1));
+    }
+
+    /// Without which a client would be told when it is next pinged.
+    #[test]
+    fn whoever_waits_is_woken() {
+        let news: [fn(&Outbox); 5] = [
+            |it| assert_eq!(it.send([message(1)]), 0),
+            |it| assert_eq!(it.answer(&Answer::Heartbeat { ts: 1 }), 0),
+            |it| it.hurry(frame::ping()),
+            |it| it.lost_upstream(1),
+            |it| it.close(CloseCode::Away, "the end"),
+        ];
+        for tell in news {
+            let (outbox, mail) = outbox(2, Instant::now());
+            thread::scope(|scope| {
+                let waiting = scope.spawn(|| {
+                    let (mut load, start) = (Load::default(), Instant::now());
+                    mail.take(&mut load, 9, FOREVER);
+                    start.elapsed()
+                });
+                while !outbox.0.waiting.lock().is_awaited {
+                    thread::yield_now();
+                }
+                tell(&outbox);
+                assert!(waiting.join().expect("no panic") < FOREVER);
+            });
+        }
+    }
+
+    #[test]
+    fn a_client_that_is_gone_misses_nothing() {
+        let (outbox, mail) = outbox(2, Instant::now());
+        outbox.send((0..2).map(message));
+        drop(mail);
+        assert_eq!(outbox.send((0..5).map(message)), 0);
         outbox.hurry(frame::ping());
-        assert_eq!(drained(&items), [Some(0), Some(1)]);
-        assert_eq!(outbox.state.take_first().len(), 2);
+        let waiting = outbox.0.waiting.lock();
+        assert!(waiting.is_empty() && waiting.queue.capacity() == 0, "nothing is kept");
     }
 
     #[test]
     fn answers_that_pile_up_end_it() {
-        let (outbox, _items) = outbox(2, Instant::now());
+        let (outbox, mail) = outbox(2, Instant::now());
         for _ in 0..ANSWERS_MAX + 2 {
             outbox.answer(&Answer::Heartbeat { ts: 1 });
         }
-        assert!(outbox.state.farewell().is_none());
+        assert!(outbox.farewell().is_none());
         outbox.answer(&Answer::Heartbeat { ts: 1 });
-        assert_eq!(outbox.state.farewell().map(|it| it.code), Some(CloseCode::Policy));
-        assert_eq!(outbox.state.take_first().len(), ANSWERS_MAX);
+        assert_eq!(outbox.farewell().map(|it| it.code), Some(CloseCode::Policy));
+        assert_eq!(take(&mail, 9).first.len(), ANSWERS_MAX);
     }
 }

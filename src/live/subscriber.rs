@@ -8,22 +8,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foldhash::fast::RandomState;
-use tungstenite::Bytes;
-
 use super::{
+    frame::Frame,
     outbox::{Item, Kind, Outbox},
     protocol::Topic,
 };
 use crate::market::{Best, Cross, Event, InstrumentId, Nanos};
+use foldhash::fast::RandomState;
 
 /// Different intervals that one client may use in its life.
 pub(super) const INTERVALS_MAX: usize = 16;
 
-/// What the hub has to tell, as it is sent once somebody wants it.
+/// What the hub has to tell, for those who want it: made into JSON once, and kept only if somebody
+/// wants it later.
+#[derive(Debug)]
+pub(super) struct News<'a> {
+    told: &'a Told,
+    item: Option<Item>,
+    kept: Option<Rc<Message>>,
+}
+
+/// What is kept until an interval is over.
 #[derive(Debug)]
 pub(super) struct Message {
-    pub(super) told: Told,
+    told: Told,
     item: OnceCell<Item>,
 }
 
@@ -37,7 +45,7 @@ pub(super) enum Told {
 
 /// Of what the latest is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Key {
+enum Key {
     Quote(InstrumentId),
     Trade(InstrumentId),
     Cross(InstrumentId, InstrumentId),
@@ -52,15 +60,9 @@ impl Told {
             Told::Best(_) => Topic::Screener,
         }
     }
-}
 
-impl Message {
-    pub(super) fn new(told: Told) -> Self {
-        Self { told, item: OnceCell::new() }
-    }
-
-    pub(super) fn key(&self) -> Key {
-        match &self.told {
+    fn key(&self) -> Key {
+        match self {
             Told::Event(Event::Quote(it)) => Key::Quote(it.instrument),
             Told::Event(Event::Trade(it)) => Key::Trade(it.instrument),
             Told::Cross(it) => Key::Cross(it.buy, it.sell),
@@ -68,19 +70,46 @@ impl Message {
         }
     }
 
-    /// The message as it is sent; `make` is called once, however many want it.
-    pub(super) fn item(&self, make: impl FnOnce(&Told) -> Bytes) -> Item {
-        let item = || Item::new(make(&self.told), Kind::Message(self.ts_recv()));
-        self.item.get_or_init(item).clone()
+    fn item(&self, make: impl FnOnce(&Told) -> Frame) -> Item {
+        Item { frame: make(self), kind: Kind::Message(self.ts_recv()) }
     }
 
     /// Receipt of what is told at once; the best crosses wait until they are looked for.
     fn ts_recv(&self) -> Option<Nanos> {
-        match &self.told {
+        match self {
             Told::Event(it) => Some(it.ts_recv()),
             Told::Cross(it) => Some(it.ts_recv),
             Told::Best(_) => None,
         }
+    }
+}
+
+impl<'a> News<'a> {
+    pub(super) fn new(told: &'a Told) -> Self {
+        Self { told, item: None, kept: None }
+    }
+
+    /// As it is sent; `make` is called once, however many want it.
+    pub(super) fn item(&mut self, make: impl FnOnce(&Told) -> Frame) -> Item {
+        match &self.kept {
+            Some(kept) => kept.item(make),
+            None => self.item.get_or_insert_with(|| self.told.item(make)).clone(),
+        }
+    }
+
+    /// As it is kept.
+    pub(super) fn kept(&mut self) -> &Rc<Message> {
+        let Self { told, item, kept } = self;
+        kept.get_or_insert_with(|| {
+            let item = item.take().map_or_else(OnceCell::new, OnceCell::from);
+            Rc::new(Message { told: (*told).clone(), item })
+        })
+    }
+}
+
+impl Message {
+    fn item(&self, make: impl FnOnce(&Told) -> Frame) -> Item {
+        self.item.get_or_init(|| self.told.item(make)).clone()
     }
 }
 
@@ -125,12 +154,12 @@ impl Subscriber {
     pub(super) fn hold(&mut self, interval_ms: u32, message: &Rc<Message>) {
         let every = Duration::from_millis(u64::from(interval_ms));
         if let Some(held) = self.held.iter_mut().find(|it| it.every == every) {
-            held.latest.insert(message.key(), Rc::clone(message));
+            held.latest.insert(message.told.key(), Rc::clone(message));
         }
     }
 
     /// Stages what has been held back for long enough.
-    pub(super) fn release(&mut self, now: Instant, make: impl Fn(&Told) -> Bytes) {
+    pub(super) fn release(&mut self, now: Instant, make: impl Fn(&Told) -> Frame) {
         for held in self.held.iter_mut().filter(|it| it.due <= now && !it.latest.is_empty()) {
             held.due = now + held.every;
             let latest = held.latest.drain();

@@ -3,20 +3,16 @@
 use std::{
     io::{self, Write},
     net::{Shutdown, TcpStream},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
     clock::now,
     frame,
-    outbox::{Farewell, Item, Kind, Parcel, State},
+    outbox::{Farewell, Item, Kind, Load, Mail},
     protocol::Answer,
 };
-use crate::{
-    channel::{Received, Receiver},
-    metrics::{LiveMetrics, Tally},
-};
+use crate::metrics::{LiveMetrics, Tally};
 
 /// Messages that are written together: 40 KB.
 const BATCH_MAX: usize = 128;
@@ -30,8 +26,7 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// What writes to one client.
 pub(super) struct Writer<'a> {
     pub(super) tcp: &'a TcpStream,
-    pub(super) items: Receiver<Item>,
-    pub(super) state: Arc<State>,
+    pub(super) mail: Mail,
     pub(super) ping_interval: Duration,
     pub(super) metrics: &'a LiveMetrics,
 }
@@ -51,7 +46,7 @@ impl Writer<'_> {
     pub(super) fn run(self) {
         let mut pages = Pages::default();
         let end = self.write(&mut pages);
-        match (&end, self.state.farewell()) {
+        match (&end, self.mail.farewell()) {
             (End::Farewell, Some(farewell)) => self.say(farewell, pages),
             (End::Dead, _) => {
                 self.metrics.dead.inc();
@@ -66,20 +61,14 @@ impl Writer<'_> {
         let mut latency = Tally::default();
         let mut next_ping = Instant::now() + self.ping_interval;
         loop {
-            pages.bytes.clear();
-            pages.put_first(&self.state);
-            let wait = if pages.bytes.is_empty() {
-                next_ping.saturating_duration_since(Instant::now())
-            } else {
-                Duration::ZERO
-            };
-            if self.items.recv_all(&mut pages.batch, BATCH_MAX, wait) == Received::Closed {
-                return End::Broken;
-            }
-            if self.state.farewell().is_some() {
+            let wait = next_ping.saturating_duration_since(Instant::now());
+            self.mail.take(&mut pages.load, BATCH_MAX, wait);
+            if self.mail.farewell().is_some() {
                 return End::Farewell;
             }
-            if let Some(lag) = self.state.take_lag() {
+            pages.bytes.clear();
+            pages.put_first();
+            if let Some(lag) = pages.load.lag.take() {
                 pages.put(&frame::text(&lag.to_json()));
             }
             let start = Instant::now();
@@ -90,11 +79,11 @@ impl Writer<'_> {
                 next_ping = start + self.ping_interval;
                 pages.put_ping();
             }
-            pages.put_batch();
+            pages.put_items();
             if let Err(end) = self.put(&pages.bytes) {
                 return end;
             }
-            self.count(&mut pages.batch, &mut latency);
+            self.count(&mut pages.load.items, &mut latency);
         }
     }
 
@@ -115,7 +104,7 @@ impl Writer<'_> {
                 return Err(End::Dead);
             }
             // A frame that has been begun has to be ended before the goodbye.
-            if self.state.farewell().is_some() {
+            if self.mail.farewell().is_some() {
                 let since = *saying_goodbye.get_or_insert(now);
                 if FAREWELL_MAX < now - since {
                     return Err(End::Dead);
@@ -126,13 +115,13 @@ impl Writer<'_> {
     }
 
     fn is_dead(&self, now: Instant) -> bool {
-        self.ping_interval * PINGS_UNANSWERED_MAX < self.state.silence(now)
+        self.ping_interval * PINGS_UNANSWERED_MAX < self.mail.silence(now)
     }
 
-    fn count(&self, batch: &mut Vec<Item>, latency: &mut Tally) {
+    fn count(&self, items: &mut Vec<Item>, latency: &mut Tally) {
         let (mut sent, time) = (0, now());
-        for item in batch.drain(..) {
-            if let Some(Parcel { kind: Kind::Message(ts_recv), .. }) = item.parcel() {
+        for item in items.drain(..) {
+            if let Kind::Message(ts_recv) = item.kind {
                 sent += 1;
                 if let Some(ts_recv) = ts_recv {
                     latency.observe(time.0 - ts_recv.0);
@@ -145,14 +134,15 @@ impl Writer<'_> {
 
     /// What has been answered goes out first; then the client has a moment to close its side.
     fn say(&self, farewell: &Farewell, mut pages: Pages) {
-        pages.put_first(&self.state);
-        let _ = self.items.drain(&mut pages.batch, usize::MAX);
-        pages.batch.retain(|it| it.parcel().is_some_and(|it| it.kind == Kind::Answer));
-        pages.put_batch();
+        self.mail.take(&mut pages.load, usize::MAX, Duration::ZERO);
+        pages.bytes.clear();
+        pages.put_first();
+        pages.load.items.retain(|it| it.kind == Kind::Answer);
+        pages.put_items();
         pages.put(&frame::close(farewell.code, &farewell.reason));
         if self.put(&pages.bytes).is_ok() {
             let _ = self.tcp.shutdown(Shutdown::Write);
-            let _ = self.state.over.wait(FAREWELL_MAX);
+            self.mail.wait_until_over(FAREWELL_MAX);
         }
     }
 }
@@ -160,7 +150,7 @@ impl Writer<'_> {
 /// What is to be written at a time.
 #[derive(Default)]
 struct Pages {
-    batch: Vec<Item>,
+    load: Load,
     bytes: Vec<u8>,
     /// Whether a client that has nothing to do with pings has heard of us since the last one.
     heard: bool,
@@ -171,9 +161,9 @@ impl Pages {
         self.bytes.extend_from_slice(frame);
     }
 
-    fn put_first(&mut self, state: &State) {
-        for frame in state.take_first() {
-            self.put(&frame);
+    fn put_first(&mut self) {
+        for frame in self.load.first.drain(..) {
+            self.bytes.extend_from_slice(&frame);
         }
     }
 
@@ -184,9 +174,9 @@ impl Pages {
         }
     }
 
-    fn put_batch(&mut self) {
-        for parcel in self.batch.iter().filter_map(Item::parcel) {
-            self.bytes.extend_from_slice(&parcel.frame);
+    fn put_items(&mut self) {
+        for item in &self.load.items {
+            self.bytes.extend_from_slice(&item.frame);
             self.heard = true;
         }
     }

@@ -141,9 +141,10 @@ impl Desk<'_> {
         self.encoder.catch_up();
         let encoder = &self.encoder;
         let wanted = known.into_iter().filter(|it| encoder.about(it).1.meets(request.venues));
-        let items = wanted.map(|it| Item::new(encoder.frame(&it), Kind::Message(None)));
+        let item = |it| Item { frame: encoder.frame(&it), kind: Kind::Message(None) };
+        let items: Vec<_> = wanted.map(item).collect();
         if let Some(subscriber) = self.clients.get_mut(&client) {
-            let dropped = subscriber.outbox.send(items, &mut self.scratch);
+            let dropped = subscriber.outbox.send(items);
             self.ends.metrics.dropped.inc_by(dropped);
         }
     }
