@@ -1,8 +1,10 @@
 //! What one connection learns from its frames.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, hash::BuildHasher as _, sync::Arc};
 
-use hashbrown::HashMap;
+use compact_str::CompactString;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use super::{DecodeError, wire::Gunzip};
 use crate::market::{
@@ -17,7 +19,9 @@ use crate::market::{
 pub struct Inbox {
     conn: ConnId,
     entries: Vec<Entry>,
-    by_symbol: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
+    /// The places of those that are listed, by symbol.
+    by_symbol: HashTable<usize>,
+    hasher: RandomState,
     /// When the bytes of the frame at hand left the socket; set before each.
     pub ts_recv: Nanos,
     /// Quotes and trades, in the order of the frame.
@@ -31,6 +35,8 @@ pub struct Inbox {
 /// One instrument on one connection.
 #[derive(Debug)]
 struct Entry {
+    /// As frames spell it; in place, as every frame has to be compared with it.
+    symbol: CompactString,
     instrument: InstrumentId,
     contract_size: f64,
     bid: Option<Level>,
@@ -115,7 +121,8 @@ impl Inbox {
         Self {
             conn,
             entries: Vec::new(),
-            by_symbol: HashMap::default(),
+            by_symbol: HashTable::new(),
+            hasher: RandomState::default(),
             ts_recv: Nanos::default(),
             events: Vec::new(),
             notices: Vec::new(),
@@ -126,29 +133,29 @@ impl Inbox {
     /// Makes the frames' mentions of `instrument` known under `id`. Its place on the connection is
     /// returned; an instrument of the same native symbol keeps its place.
     pub fn list(&mut self, id: InstrumentId, instrument: &Arc<Instrument>) -> usize {
-        let contract_size = instrument.contract_size;
         if let Some(place) = self.place(&instrument.symbol_native) {
             let entry = &mut self.entries[place];
             if entry.instrument != id {
-                *entry = Entry::new(id, contract_size);
+                *entry = Entry::new(id, instrument);
             }
             return place;
         }
-        self.entries.push(Entry::new(id, contract_size));
-        let place = self.entries.len() - 1;
-        self.by_symbol.insert(instrument.symbol_native.as_str().into(), place);
+        let place = self.entries.len();
+        self.entries.push(Entry::new(id, instrument));
+        let hash_of = |place: &usize| self.hasher.hash_one(self.entries[*place].symbol.as_str());
+        self.by_symbol.insert_unique(hash_of(&place), place, hash_of);
         place
     }
 
     /// Makes the frames' mentions of the instrument at `place` unknown.
     pub fn unlist(&mut self, place: usize) {
-        self.by_symbol.retain(|_, it| *it != place);
+        self.by_symbol.retain(|it| *it != place);
     }
 
     /// The places of all instruments that are listed.
     #[must_use]
     pub fn places(&self) -> HashSet<usize> {
-        self.by_symbol.values().copied().collect()
+        self.by_symbol.iter().copied().collect()
     }
 
     /// The latest quote of each instrument that has had one.
@@ -170,7 +177,8 @@ impl Inbox {
     /// The place of an instrument by its native symbol.
     #[must_use]
     pub fn place(&self, symbol: &str) -> Option<usize> {
-        self.by_symbol.get(symbol).copied()
+        let is_it = |place: &usize| self.entries[*place].symbol == symbol;
+        self.by_symbol.find(self.hasher.hash_one(symbol), is_it).copied()
     }
 
     /// The instrument at `place`.
@@ -252,7 +260,7 @@ impl Inbox {
     }
 
     fn entry(&mut self, symbol: &str) -> Option<&mut Entry> {
-        let Some(&place) = self.by_symbol.get(symbol) else {
+        let Some(place) = self.place(symbol) else {
             self.notices.push(Notice::Unlisted(symbol.to_owned()));
             return None;
         };
@@ -261,10 +269,11 @@ impl Inbox {
 }
 
 impl Entry {
-    fn new(instrument: InstrumentId, contract_size: f64) -> Self {
+    fn new(id: InstrumentId, instrument: &Instrument) -> Self {
         Self {
-            instrument,
-            contract_size,
+            symbol: instrument.symbol_native.as_str().into(),
+            instrument: id,
+            contract_size: instrument.contract_size,
             bid: None,
             ask: None,
             ts_event: None,
