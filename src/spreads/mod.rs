@@ -27,6 +27,7 @@ mod windows;
 
 use std::{
     collections::{HashMap, HashSet},
+    hint,
     sync::Arc,
 };
 
@@ -114,6 +115,9 @@ pub struct Counts {
 /// microseconds.
 const CLOCK_STEP: i64 = 10_000_000;
 
+/// Quotes for which what they are compared with is fetched together.
+const FETCHED: usize = 16;
+
 impl Spreads {
     /// An engine that knows no instruments.
     #[must_use]
@@ -165,6 +169,28 @@ impl Spreads {
         let group = u32::try_from(group).expect("no more groups than instruments");
         let slot = u8::try_from(slot).expect("no more than SLOTS_MAX");
         self.places[at] = Place::At { group, slot };
+    }
+
+    /// Takes in quotes, as [`on_quote`](Self::on_quote) does one.
+    pub fn on_quotes(&mut self, quotes: &[Quote], out: &mut Out) {
+        for quotes in quotes.chunks(FETCHED) {
+            // What they are compared with lies all over the memory. The processor fetches it for many at a
+            // time, but only if nothing else is to be done in between.
+            hint::black_box(quotes.iter().map(|it| self.fetch(it)).fold(0, i64::wrapping_add));
+            for quote in quotes {
+                self.on_quote(quote, out);
+            }
+        }
+    }
+
+    /// Reads what [`on_quote`](Self::on_quote) will look at, to no other end.
+    fn fetch(&self, quote: &Quote) -> i64 {
+        let Some(Place::At { group, slot }) = self.places.get(quote.instrument.0 as usize) else {
+            return 0;
+        };
+        let (group, slot) = (&self.groups[*group as usize], usize::from(*slot));
+        let latest = group.slots[slot].latest.map_or(0, |it| it.ts_recv.0);
+        group.legs.iter().map(|it| it.at).fold(latest, i64::wrapping_add)
     }
 
     /// Takes in a quote of an instrument that is known. What it ends and earns is appended to

@@ -173,9 +173,7 @@ impl<'a> Thread<'a> {
         let ready = std::mem::take(&mut self.ready);
         for quotes in ready.chunks(LOCKED_MAX) {
             let mut state = self.state.lock();
-            for quote in quotes {
-                state.on_quote(quote, &mut self.out);
-            }
+            state.on_quotes(quotes, &mut self.out);
             drop(state);
             self.send();
         }
