@@ -21,7 +21,7 @@ STILL = {"decode_errors_total", "queue_dropped_total", "reconnects_total", "writ
          "clock_offset_seconds"}
 MOVING = {"messages_received_total", "bytes_received_total", "events_total", "queue_depth",
           "queue_age_seconds", "last_message_age_seconds", "exchange_lag_seconds_count",
-          "rows_written_total", "files_written_total", "journal_flush_seconds_count",
+          "rows_written_total", "files_written_total", "journal_delay_seconds_count", "journal_flush_seconds_count",
           "resident_memory_bytes", "live_clients", "live_sent_total", "disk_free_bytes"}
 # What is left on the disk is no matter of the collector's.
 EXPECTED = {"DiskNearlyFull", "DiskFullSoon"}

@@ -18,11 +18,15 @@ pub struct FileMetrics {
     pub files: Counter,
     /// Failures to write, sync or rename.
     pub errors: Counter,
+    /// [`JournalMetrics::delay`]
+    pub delay: Histogram,
 }
 
 /// The metrics of the journals.
 #[derive(Clone, Debug, Default)]
 pub struct JournalMetrics {
+    /// How long rows had waited when one got them: the first of each batch.
+    pub delay: Histogram,
     /// Seconds it took to sync one.
     pub flush: Histogram,
     /// Bytes in all of them.
@@ -46,6 +50,8 @@ impl FileFamilies {
         to.register("files_written", "Finished files", self.files.clone());
         let help = "Failures to write, sync or rename a file";
         to.register("write_errors", help, self.errors.clone());
+        let help = "Seconds from receipt until a journal gets a batch of events, of its first";
+        to.register("journal_delay_seconds", help, self.journal.delay.clone());
         let help = "Seconds it took to make what a journal has got survive a loss of power";
         to.register("journal_flush_seconds", help, self.journal.flush.clone());
         let help = "Bytes in journals, of rows that are in no finished file yet";
@@ -59,6 +65,7 @@ impl FileFamilies {
             lost: self.lost.get_or_create_owned(&labels),
             files: self.files.get_or_create_owned(&labels),
             errors: self.errors.clone(),
+            delay: self.journal.delay.clone(),
         }
     }
 }

@@ -202,6 +202,9 @@ impl Lane {
                 return self.fail(&error, now);
             }
             target.held -= 1;
+            if self.table.channel().is_some() {
+                self.metrics.delay.observe(now.0.saturating_sub(held.times.0.0));
+            }
             self.end_trouble(true, target);
             self.last = self.last.max(Some(held.times.1));
         }

@@ -111,6 +111,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// How often the journals of records are looked at when there are none.
 const RECORDS_EVERY: Duration = Duration::from_millis(100);
 
+/// How long the next records wait for company: each message in a journal costs more than what is in it.
+const RECORDS_TOGETHER: Duration = Duration::from_millis(50);
+
 /// Writes all events until the queue's senders are gone, then completes all journals.
 ///
 /// `clock` tells the time, in nanoseconds since the epoch.
@@ -159,6 +162,9 @@ pub fn run_records(
         queue.look(records.len(), None, clock());
         writer.append(&mut batch);
         writer.tick(clock());
+        if records.is_empty() {
+            thread::park_timeout(RECORDS_TOGETHER);
+        }
     }
 }
 

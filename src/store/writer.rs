@@ -31,7 +31,14 @@ pub struct Writer<'a> {
 /// The instruments met so far: the registry is asked once for each.
 struct Instruments<'a> {
     registry: &'a Registry,
-    met: Vec<Option<Arc<Instrument>>>,
+    met: Vec<Option<Met>>,
+}
+
+/// An instrument, and its exchange at hand: there is a stream to be found for every event.
+#[derive(Clone)]
+struct Met {
+    exchange: Exchange,
+    instrument: Arc<Instrument>,
 }
 
 /// One channel of one exchange: the rows that are in no journal yet, and the journals.
@@ -84,8 +91,8 @@ impl<'a> Writer<'a> {
     /// When an instrument is not in the registry.
     pub fn append(&mut self, events: &mut Vec<Event>, now: Nanos) {
         for event in events.drain(..) {
-            let instrument = self.instruments.get(event.instrument());
-            let stream = &mut self.streams[stream(&event, instrument)];
+            let Met { exchange, instrument } = self.instruments.get(event.instrument());
+            let stream = &mut self.streams[stream(*exchange, event.channel())];
             stream.append(&event, instrument, now, &mut self.target);
         }
     }
@@ -118,21 +125,23 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The index of the stream of an event: as [`Writer::new`] orders them.
-fn stream(event: &Event, instrument: &Instrument) -> usize {
-    instrument.venue.exchange as usize * Channel::ALL.len() + event.channel() as usize
+/// The index of a stream: as [`Writer::new`] orders them.
+fn stream(exchange: Exchange, channel: Channel) -> usize {
+    exchange as usize * Channel::ALL.len() + channel as usize
 }
 
 impl Instruments<'_> {
-    fn get(&mut self, id: InstrumentId) -> &Arc<Instrument> {
+    fn get(&mut self, id: InstrumentId) -> &Met {
         let at = id.0 as usize;
         if self.met.len() <= at {
             self.met.resize(at + 1, None);
         }
         self.met[at].get_or_insert_with(|| {
-            self.registry
+            let instrument = self
+                .registry
                 .get(id)
-                .expect("an event's instrument was registered before its connection subscribed")
+                .expect("an event's instrument was registered before its connection subscribed");
+            Met { exchange: instrument.venue.exchange, instrument }
         })
     }
 }

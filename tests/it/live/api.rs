@@ -201,6 +201,7 @@ fn the_metrics_of_the_contract_are_there() {
             "queue_capacity{queue=\"writer-0\"} 100000\n",
             "reconnects_total{",
             "gaps_total{",
+            "journal_delay_seconds_count ",
             "journal_flush_seconds_count ",
             "queue_age_seconds{",
             "connections_up{",
