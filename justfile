@@ -54,7 +54,7 @@ browser: test
     mkdir -p target/browser
     cp tests/browser/package.json tests/browser/package-lock.json target/browser
     cd target/browser && npm ci --no-audit --no-fund
-    node --test tests/browser/pace.test.mjs tests/browser/page.test.mjs
+    node --test tests/browser/page.test.mjs
 
 # licences, sources and bans of the dependencies, and advisories (it needs cargo-deny)
 deny:
@@ -92,6 +92,11 @@ peers *args:
 load *args:
     cargo build --release
     benches/load/load.py target/release/spread-aggregator {{args}}
+
+# what a crowd of WebSocket clients does to others, and what is left of it
+crowd *args:
+    cargo build --release
+    benches/load/crowd.py target/release/spread-aggregator {{args}}
 
 # a day against exchanges that fail at random, or --minutes N; the report has what memory has grown by
 soak *args:
