@@ -138,9 +138,7 @@ def watch(options, stage, rate, venues):
         return listed and delivering and of("requested") + of("acknowledged") == 0
 
     stage.until("all symbols deliver", all_deliver)
-    names = json.loads(get(f"http://127.0.0.1:{port}/api/v1/instruments"))
-    names = names if isinstance(names, list) else next(it for it in names.values() if isinstance(it, list))
-    symbols = sorted({it["symbol"] for it in names})
+    symbols = stage.symbols()
     for n in range(options.clients):
         some = [symbols[(100 * n + it) % len(symbols)] for it in range(100)]
         threading.Thread(target=client, args=(port, some), daemon=True).start()
@@ -181,6 +179,7 @@ def watch(options, stage, rate, venues):
         "cores": cost / seconds, "rss": max(it for _, it in memory), "slope": slope, "row": size / max(rows, 1),
         "threads": int(sum(it[1] for it in ended.values())),
         "lag": quantiles(before, after, "exchange_lag_seconds"),
+        "delay": quantiles(before, after, "journal_delay_seconds"),
         "flush": quantiles(before, after, "journal_flush_seconds"),
         "live": quantiles(before, after, "live_latency_seconds"),
         "kinds": by_kind, "received": received, "sent": sent, "rows": rows, "queues": by_queue,
@@ -195,7 +194,7 @@ def show(it):
         f" missing {it['missing']}  {it['us']:.2f} us ({it['cores']:.2f} cores), simulator {it['simulator_us']:.2f} us"
         f"  RSS {it['rss']:.0f} MB {it['slope']:+.1f} MB/min  {it['row']:.1f} B/row  {it['threads']} threads"
     )
-    print(f"         p50/p99/p99.9 ms: exchange to receipt {of('lag')}, journal sync {of('flush')}, receipt to client {of('live')}")
+    print(f"         p50/p99/p99.9 ms: exchange to receipt {of('lag')}, receipt to journal {of('delay')}, its sync {of('flush')}, receipt to client {of('live')}")
     kinds = sorted(it["kinds"].items(), key=lambda it: -it[1])
     print("         us a message: " + ", ".join(f"{name} {us:.3f}" for name, us in kinds if 0.001 <= us), flush=True)
     if not clean:

@@ -109,6 +109,11 @@ class Stage:
     def metrics(self):
         return metrics(self.port)
 
+    def symbols(self):
+        """Of all instruments, in order."""
+        found = json.loads(get(f"http://127.0.0.1:{self.port}/api/v1/instruments"))
+        return sorted({it["symbol"] for it in found["instruments"]})
+
     def until_still(self):
         """Waits until the collector hears no more."""
         last = [-1.0]

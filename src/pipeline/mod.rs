@@ -60,6 +60,8 @@ use crate::{
 
 /// Records that wait to be written, of 200 bytes at most each: far more than an hour makes.
 const RECORDS_MAX: usize = 10_000;
+/// Three times less of a full processor than other threads; more would have it never catch up.
+const SEALER_NICE: i32 = 5;
 
 /// How long after a failure to recover what a crash has left it is tried again.
 const RECOVER_EVERY: Duration = Duration::from_mins(1);
@@ -178,7 +180,12 @@ fn run_all(
         let (records, to_record) = newest::<Record>(RECORDS_MAX);
         let all_written = &all_written;
         let sealer = Sealer::new(&dataset, &plan.storage, metrics);
-        let body = move || store::run_sealer(sealer, all_written, feed::now);
+        let body = move || {
+            // Of this thread, on Linux. It works off what others leave, and they lose what they come too
+            // late for; if it cannot be done, all are alike.
+            let _ = rustix::process::setpriority_process(None, SEALER_NICE);
+            store::run_sealer(sealer, all_written, feed::now)
+        };
         let sealer = whole.spawn(scope, "sealer".to_owned(), body);
         let body = || recover(&dataset, &plan.storage, metrics, stop);
         let recovery = whole.spawn(scope, "recovery".to_owned(), body);
