@@ -8,10 +8,8 @@ import { Socket } from "./socket.js";
 import { SymbolView } from "./symbol.js";
 import { Table } from "./table.js";
 
-/** Together four times a second at most: nobody reads faster. */
-const PAINT_EVERY_MS = 334;
-/** How often a cross that begins to pay does not wait for its turn. */
-const HURRY_EVERY_MS = 1_000;
+/** At most four times a second: nobody reads faster. */
+const PAINT_EVERY_MS = 250;
 const LISTS_EVERY_MS = 60_000;
 const LAG_SHOWN_MS = 10_000;
 // As they come: the server looks every 125 ms, and to hold them back would only make them older.
@@ -28,7 +26,6 @@ const table = new Table(find("#table"), screener, filter, (key) => {
   const { symbol, market } = screener.get(key);
   location.hash = `#/${encodeURIComponent(symbol)}/${market}`;
 });
-let hurried = -Infinity;
 let missed = 0;
 let missedAt = -Infinity;
 let trouble = "";
@@ -36,9 +33,7 @@ let wasLost = false;
 
 const socket = new Socket(
   {
-    best: (it) => {
-      if (screener.take(it)) hurry();
-    },
+    best: (it) => screener.take(it),
     quote: (it) => symbol.onQuote(it),
     spread: (it) => symbol.onSpread(it),
     error: (it) => (trouble = `server: ${it.detail}`),
@@ -108,13 +103,6 @@ function paint() {
     put(lag, lagging || trouble);
   }
   setTimeout(() => requestAnimationFrame(paint), PAINT_EVERY_MS);
-}
-
-function hurry() {
-  const now = performance.now();
-  if (document.hidden || !find("#symbol").hidden || now - hurried < HURRY_EVERY_MS) return;
-  hurried = now;
-  requestAnimationFrame(() => table.refresh());
 }
 
 addEventListener("hashchange", route);

@@ -16,13 +16,11 @@ export class Screener {
     this.#row(symbol, market).exchanges.add(exchange);
   }
 
-  /** Takes in a message of the channel; returns whether it is of a cross that begins to pay. */
+  /** Takes in a message of the channel. */
   take(best) {
     const row = this.#row(best.symbol, best.market);
-    const begins = 0 < best.net_bps && !(0 < row.best?.net_bps);
     row.best = best;
     row.at = performance.now();
-    return begins;
   }
 
   get(key) {
