@@ -93,11 +93,6 @@ load *args:
     cargo build --release
     benches/load/load.py target/release/spread-aggregator {{args}}
 
-# what a crowd of WebSocket clients does to others, and what is left of it
-crowd *args:
-    cargo build --release
-    benches/load/crowd.py target/release/spread-aggregator {{args}}
-
 # a day against exchanges that fail at random, or --minutes N; the report has what memory has grown by
 soak *args:
     cargo build --release
