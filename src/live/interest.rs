@@ -125,7 +125,7 @@ impl Interest {
         if self.known[at].is_none() {
             let (symbol, venues) = what();
             let mut wanting = Vec::new();
-            self.each(symbol, venues, |client, interval_ms| wanting.push((client, interval_ms)));
+            self.find([symbol; 2], venues, &mut wanting);
             self.known[at] = Some(wanting.into());
         }
         self.known[at].as_deref().expect("it has been found out")
@@ -148,7 +148,7 @@ impl Interest {
 
     /// Calls `with` for each client that wants messages of any of `venues` of `symbol`, once, with
     /// the interval.
-    pub(super) fn each(&self, symbol: &str, venues: Venues, mut with: impl FnMut(u32, u32)) {
+    fn each(&self, symbol: &str, venues: Venues, mut with: impl FnMut(u32, u32)) {
         let named = self.by_symbol.get(symbol).map_or(&[][..], Vec::as_slice);
         let mut served = None;
         for it in named.iter().filter(|it| it.venues.meets(venues)) {

@@ -8,13 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foldhash::fast::RandomState;
+
 use super::{
     frame::Frame,
     outbox::{Item, Kind, Outbox},
     protocol::Topic,
 };
 use crate::market::{Best, Cross, Event, InstrumentId, Nanos};
-use foldhash::fast::RandomState;
 
 /// Different intervals that one client may use in its life.
 pub(super) const INTERVALS_MAX: usize = 16;
