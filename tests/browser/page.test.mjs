@@ -198,10 +198,10 @@ test("it connects again by itself when the server comes back", async () => {
   await served.stop();
   await until(() => document.querySelector("#health.old"));
   await until(() => /reconnecting/.test(document.querySelector("#link").textContent));
-  nothingBut(/ERR_CONNECTION|WebSocket connection to/);
+  nothingBut(/net::ERR_|WebSocket connection to/);
   served = await demo(port, ...SIZE);
   await until(() => document.querySelector("#link").textContent === "live");
-  nothingBut(/ERR_CONNECTION|WebSocket connection to/);
+  nothingBut(/net::ERR_|WebSocket connection to/);
   await until(() => document.querySelectorAll("#table .space .row.pays").length);
   await settled();
   nothingWentWrong();
