@@ -6,12 +6,14 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
+    num::NonZeroU64,
+    ops::Range,
     os::unix::fs::FileExt as _,
     path::Path,
     sync::Arc,
 };
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{Advice, CWD, RenameFlags, fadvise, renameat_with};
 
 use super::error::StoreError;
 
@@ -212,6 +214,14 @@ impl Disk {
         }
         parent.map_or(Ok(()), |it| self.sync_dir(it))
     }
+}
+
+/// Lets the system have the memory in which it keeps `range` of a file, which nobody will read soon. What
+/// is not synced stays.
+pub(super) fn forget(file: &File, range: Range<u64>) {
+    let Some(len) = NonZeroU64::new(range.end - range.start) else { return };
+    // It is advice: where it is not taken, nothing is lost.
+    let _ = fadvise(file, range.start, Some(len), Advice::DontNeed);
 }
 
 impl fmt::Debug for Disk {

@@ -18,7 +18,7 @@ use parquet::{
 
 use super::{
     checksum::{self, UNKNOWN},
-    disk::Disk,
+    disk::{Disk, forget},
     error::{Cause, StoreError},
     properties::say,
     schema::schema,
@@ -80,7 +80,10 @@ impl ParquetFile {
     pub(super) fn end_group(&mut self) -> Result<(), StoreError> {
         self.writer.flush().map_err(StoreError::during("write", self.path()))?;
         // Else all of the file is left to do when it is finished.
-        self.writer.inner().sync()
+        let sink = self.writer.inner();
+        sink.sync()?;
+        forget(&sink.file, 0..sink.len);
+        Ok(())
     }
 
     /// Writes the footer with the checksum, reads it back, and syncs.

@@ -10,6 +10,7 @@ use super::{
     Settings, Totals,
     backoff::Backoff,
     dataset::Dataset,
+    disk::forget,
     error::StoreError,
     lane::TRIES_AT_THE_END,
     nanos,
@@ -65,6 +66,8 @@ struct Work {
     sealing: Sealing,
     /// Bytes of the journal that survive a loss of power.
     synced: u64,
+    /// Bytes of the journal that need not be in memory any more.
+    forgotten: u64,
     /// From where on the journal cannot be read.
     flaw: Option<(u64, String)>,
     is_counted: bool,
@@ -174,6 +177,7 @@ impl Work {
             sealing: Sealing::new(segment.partition, &segment.name),
             segment,
             synced: 0,
+            forgotten: 0,
             flaw: None,
             is_counted: false,
             backoff: Backoff::default(),
@@ -199,6 +203,11 @@ impl Work {
             Ok(()) => {
                 self.synced = bytes;
                 tools.journal.flush.observe(clock().0.saturating_sub(before.0));
+                let done_with = self.forgotten..bytes.min(self.sealing.at());
+                if !done_with.is_empty() {
+                    self.forgotten = done_with.end;
+                    forget(&self.segment.file, done_with);
+                }
             }
             Err(error) => {
                 // The system may have dropped what it could not write, and a second try would
