@@ -6,6 +6,7 @@
 use std::{
     io::{self, Read, Write},
     net::TcpStream,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -42,13 +43,14 @@ const LARGE_REQUESTS_PER_SECOND: usize = 4;
 /// ends.
 pub(super) fn serve(
     id: u32,
-    tcp: &TcpStream,
+    tcp: &Arc<TcpStream>,
     rest: Vec<u8>,
     shared: &Shared<'_>,
 ) -> io::Result<()> {
     tcp.set_read_timeout(Some(READ_PATIENCE))?;
     let now = Instant::now();
     let (outbox, mail) = outbox(shared.settings.client_queue, now);
+    outbox.connect(Arc::clone(tcp));
     let writer = Writer {
         tcp,
         mail,
@@ -62,7 +64,7 @@ pub(super) fn serve(
             .stack_size(super::STACK_BYTES)
             .spawn_scoped(scope, || writer.run());
         let writing = spawned?;
-        Reader::new(id, tcp, outbox, shared).run(rest, now);
+        Reader::new(id, tcp.as_ref(), outbox, shared).run(rest, now);
         // Its panic is one of this client, and no others.
         writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok(())

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read, Write},
     net::{Shutdown, TcpStream},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -26,7 +27,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 const LINGER_MAX: Duration = Duration::from_millis(500);
 
 /// Reads what a connection wants, and does it.
-pub(super) fn attend(n: u32, tcp: &TcpStream, shared: &Shared<'_>) {
+pub(super) fn attend(n: u32, tcp: &Arc<TcpStream>, shared: &Shared<'_>) {
     let (head, rest) = match read_head(tcp, shared.stop) {
         Ok(Some(read)) => read,
         Ok(None) => return,

@@ -23,10 +23,11 @@ use super::{
     screener::Screener,
     source::{DRAIN_MAX, Source},
     subscriber::{News, Subscriber, Told},
+    writer,
 };
 use crate::{
     market::{Cross, Event},
-    metrics::LiveMetrics,
+    metrics::{LiveMetrics, Tally},
     registry::Registry,
     spreads::Spreads,
     stop::Stop,
@@ -39,10 +40,15 @@ const POLL: Duration = Duration::from_micros(500);
 const POLL_BUSY: Duration = Duration::from_millis(2);
 /// How many messages at a time are much.
 const BUSY_MIN: usize = 64;
+/// Messages that the hub writes to a client itself, if it can without waiting. Where there are more, it has
+/// enough to do, and to wake the client's thread for them costs little of each.
+const FEW: usize = 64;
 /// How often the hub looks up while nobody listens.
 const IDLE: Duration = Duration::from_millis(100);
 /// Requests that wait for the hub; who makes more waits itself.
 pub(super) const COMMANDS_MAX: usize = 1_024;
+/// For how long messages wait while requests are dealt with: many clients may come at once.
+const COMMANDS_FOR: Duration = Duration::from_millis(1);
 /// What clients' threads ask of the hub.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -92,6 +98,8 @@ pub(super) struct Desk<'a> {
     crosses: Vec<Cross>,
     wanting: Vec<Wanting>,
     screener: Screener,
+    latency: Tally,
+    bytes: Vec<u8>,
 }
 
 impl<'a> Desk<'a> {
@@ -107,6 +115,8 @@ impl<'a> Desk<'a> {
             crosses: Vec::new(),
             wanting: Vec::new(),
             screener: Screener::default(),
+            latency: Tally::default(),
+            bytes: Vec::new(),
         }
     }
 
@@ -147,17 +157,17 @@ impl<'a> Desk<'a> {
             Err(RecvTimeoutError::Disconnected) => return false,
         };
         self.encoder.catch_up();
-        let mut replies = Vec::new();
-        replies.extend(self.obey(command));
-        // Messages wait meanwhile, but no longer than for this many.
-        for _ in 0..COMMANDS_MAX {
-            let Ok(command) = self.ends.commands.try_recv() else { break };
-            replies.extend(self.obey(command));
-        }
-        // Whoever is told that it has subscribed misses nothing from then on.
-        self.listen();
-        for reply in replies {
-            self.reply(&reply);
+        let start = Instant::now();
+        let mut next = Some(command);
+        while let Some(command) = next {
+            let reply = self.obey(command);
+            // Whoever is told that it has subscribed misses nothing from then on.
+            self.listen();
+            if let Some(reply) = reply {
+                self.reply(&reply);
+            }
+            let has_time = start.elapsed() < COMMANDS_FOR;
+            next = if has_time { self.ends.commands.try_recv().ok() } else { None };
         }
         true
     }
@@ -265,13 +275,16 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Puts what is staged into the queues of its clients, all of one client's together: it is
-    /// woken once.
+    /// Sends what is staged, all of one client's together, or puts it into the client's queue: its
+    /// thread is woken once.
     fn hand_over(&mut self) {
+        let metrics = self.ends.metrics;
         for client in self.touched.drain(..) {
-            if let Some(it) = self.clients.get_mut(&client) {
-                let dropped = it.outbox.send(it.staged.drain(..));
-                self.ends.metrics.dropped.inc_by(dropped);
+            let Some(it) = self.clients.get_mut(&client) else { continue };
+            if it.staged.len() <= FEW && it.outbox.send_now(&it.staged, &mut self.bytes) {
+                writer::count(&mut it.staged, &mut self.latency, metrics);
+            } else {
+                metrics.dropped.inc_by(it.outbox.send(it.staged.drain(..)));
             }
         }
     }

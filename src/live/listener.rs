@@ -6,7 +6,10 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
     thread::{self, Scope},
     time::{Duration, Instant},
 };
@@ -190,7 +193,7 @@ fn welcome<'s>(scope: &'s Scope<'s, '_>, tcp: TcpStream, shared: &'s Shared<'_>)
     let n = shared.next.fetch_add(1, Ordering::Relaxed);
     let body = move || {
         let _guest = guest;
-        let attended = catch_unwind(AssertUnwindSafe(|| attend(n, &tcp, shared)));
+        let attended = catch_unwind(AssertUnwindSafe(|| attend(n, &Arc::new(tcp), shared)));
         if let Err(panic) = attended {
             log::error!("a connection of a client panicked: {}", message(&*panic));
         }

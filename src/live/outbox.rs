@@ -3,10 +3,14 @@
 //! All goes through one bounded queue, so that nothing follows the answer that says that it will
 //! not. When the queue is full the oldest messages are dropped. Answers are not: they are few, since
 //! requests are limited, and a client whose answers pile up unread is closed.
+//!
+//! While the queue is empty and the client's thread waits for something to write, few messages may go
+//! past both, straight to the socket: to wake a thread costs more than to write them.
 
 use std::{
     collections::VecDeque,
     mem,
+    net::TcpStream,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -15,6 +19,7 @@ use std::{
 };
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use rustix::net::{SendFlags, send};
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::{
@@ -56,11 +61,14 @@ pub(super) struct Mail(Arc<State>);
 /// What is to be sent at a time, in this order.
 #[derive(Debug, Default)]
 pub(super) struct Load {
-    /// Frames older than what is queued: answers that had to make room, and pongs.
+    /// Frames older than what is queued: the rest of one that was begun, answers that had to make
+    /// room, and pongs.
     pub(super) first: VecDeque<Frame>,
     /// What the client has to be told that it missed.
     pub(super) lag: Option<Answer<'static>>,
     pub(super) items: Vec<Item>,
+    /// Whether the client was sent messages past this. It stays so until somebody resets it.
+    pub(super) heard: bool,
 }
 
 /// What the threads that deal with one client share.
@@ -88,6 +96,10 @@ struct Waiting {
     upstream: u64,
     /// Whether the client's thread waits to be woken.
     is_awaited: bool,
+    /// Where messages may go straight to.
+    socket: Option<Arc<TcpStream>>,
+    /// Whether some have since this was last taken out.
+    heard: bool,
     is_gone: bool,
 }
 
@@ -128,6 +140,32 @@ impl Outbox {
         self.0.tell(waiting);
         self.close_unless(fits);
         dropped
+    }
+
+    /// Lets messages go straight to `socket`, to which nobody but the client's thread writes besides.
+    pub(super) fn connect(&self, socket: Arc<TcpStream>) {
+        self.0.waiting.lock().socket = Some(socket);
+    }
+
+    /// Writes messages to the socket, if they need not wait for anything before them and the system has
+    /// room; says whether they are on their way. `bytes` is only lent.
+    pub(super) fn send_now(&self, items: &[Item], bytes: &mut Vec<u8>) -> bool {
+        let mut waiting = self.0.waiting.lock();
+        let is_idle = waiting.is_awaited && waiting.is_empty() && self.farewell().is_none();
+        let Some(socket) = waiting.socket.as_ref().filter(|_| is_idle) else { return false };
+        bytes.clear();
+        for it in items {
+            bytes.extend_from_slice(&it.frame);
+        }
+        // What ails the socket is for the client's thread to find out.
+        let sent = send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+        let Ok(sent) = sent else { return false };
+        waiting.heard = true;
+        if sent < bytes.len() {
+            waiting.first.push_back(Frame::from(&bytes[sent..]));
+            self.0.tell(waiting);
+        }
+        true
     }
 
     /// Sends an answer; returns how many messages had to be dropped.
@@ -258,8 +296,9 @@ impl Waiting {
     }
 
     fn take(&mut self, load: &mut Load, at_most: usize) {
-        let Load { first, lag, items } = load;
+        let Load { first, lag, items, heard } = load;
         first.append(&mut self.first);
+        *heard |= mem::take(&mut self.heard);
         items.extend(self.queue.drain(..at_most.min(self.queue.len())));
         if self.queue.is_empty() {
             self.queue.shrink_to(ROOM_KEPT);
@@ -271,7 +310,9 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
+    use std::{io::Read as _, net::TcpListener, thread};
+
+    use socket2::SockRef;
 
     use super::*;
 
@@ -352,6 +393,64 @@ mod tests {
                 assert!(waiting.join().expect("no panic") < FOREVER);
             });
         }
+    }
+
+    /// Both ends of a connection, of which ours has little room.
+    fn connection() -> (Arc<TcpStream>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let theirs = TcpStream::connect(listener.local_addr().expect("an address"));
+        let (ours, _) = listener.accept().expect("it has connected");
+        SockRef::from(&ours).set_send_buffer_size(4_096).expect("a socket");
+        (Arc::new(ours), theirs.expect("it listens"))
+    }
+
+    #[test]
+    fn few_messages_go_past_a_queue_that_is_empty_and_awaited() {
+        let (outbox, mail) = outbox(9, Instant::now());
+        let (ours, mut theirs) = connection();
+        let now = |it| outbox.send_now(&[message(it)], &mut Vec::new());
+        outbox.0.waiting.lock().is_awaited = true;
+        assert!(!now(1), "there is no socket");
+        outbox.connect(ours);
+        assert!(now(2));
+        let mut read = [0];
+        theirs.read_exact(&mut read).expect("it was sent");
+        assert_eq!(read, [2]);
+        outbox.send([message(3)]);
+        outbox.0.waiting.lock().is_awaited = true;
+        assert!(!now(4), "another is before it");
+        let load = take(&mail, 9);
+        assert_eq!((bytes(&load), load.heard), (vec![3], true));
+        assert!(!take(&mail, 9).heard, "it is told once");
+        assert!(!now(5), "the thread may be writing");
+        outbox.0.waiting.lock().is_awaited = true;
+        outbox.close(CloseCode::Away, "the end");
+        outbox.0.waiting.lock().is_awaited = true;
+        assert!(!now(6), "nothing follows a goodbye");
+        drop(mail);
+        assert!(outbox.0.waiting.lock().socket.is_none(), "the socket is not kept open");
+    }
+
+    #[test]
+    fn what_the_system_has_no_room_for_is_left_to_the_thread() {
+        let (outbox, mail) = outbox(9, Instant::now());
+        let (ours, mut theirs) = connection();
+        outbox.connect(Arc::clone(&ours));
+        let frame: Vec<u8> = (0..=u8::MAX).cycle().take(1_000_003).collect();
+        let large = Item { frame: frame.clone().into(), kind: Kind::Message(None) };
+        outbox.0.waiting.lock().is_awaited = true;
+        assert!(outbox.send_now(&[large], &mut Vec::new()));
+        assert!(!outbox.0.waiting.lock().is_awaited, "it is woken");
+        assert!(!outbox.send_now(&[message(1)], &mut Vec::new()), "the rest is before it");
+        let rest = take(&mail, 9).first.pop_front().expect("there is one");
+        assert!(rest.len() < frame.len());
+        let mut begun = vec![0; frame.len() - rest.len()];
+        theirs.read_exact(&mut begun).expect("it was sent");
+        assert_eq!([begun, rest.to_vec()].concat(), frame);
+        // The peer does not read on: as soon as its room is used up, nothing is taken.
+        outbox.0.waiting.lock().is_awaited = true;
+        while outbox.send_now(&[message(2)], &mut Vec::new()) {}
+        assert!(outbox.0.waiting.lock().is_empty(), "what was not sent is the sender's");
     }
 
     #[test]

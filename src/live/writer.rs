@@ -83,7 +83,7 @@ impl Writer<'_> {
             if let Err(end) = self.put(&pages.bytes) {
                 return end;
             }
-            self.count(&mut pages.load.items, &mut latency);
+            count(&mut pages.load.items, &mut latency, self.metrics);
         }
     }
 
@@ -118,20 +118,6 @@ impl Writer<'_> {
         self.ping_interval * PINGS_UNANSWERED_MAX < self.mail.silence(now)
     }
 
-    fn count(&self, items: &mut Vec<Item>, latency: &mut Tally) {
-        let (mut sent, time) = (0, now());
-        for item in items.drain(..) {
-            if let Kind::Message(ts_recv) = item.kind {
-                sent += 1;
-                if let Some(ts_recv) = ts_recv {
-                    latency.observe(time.0 - ts_recv.0);
-                }
-            }
-        }
-        self.metrics.sent.inc_by(sent);
-        self.metrics.latency.add(latency);
-    }
-
     /// What has been answered goes out first; then the client has a moment to close its side.
     fn say(&self, farewell: &Farewell, mut pages: Pages) {
         self.mail.take(&mut pages.load, usize::MAX, Duration::ZERO);
@@ -147,13 +133,26 @@ impl Writer<'_> {
     }
 }
 
+/// Counts messages that have been written, and forgets them.
+pub(super) fn count(items: &mut Vec<Item>, latency: &mut Tally, metrics: &LiveMetrics) {
+    let (mut sent, time) = (0, now());
+    for item in items.drain(..) {
+        if let Kind::Message(ts_recv) = item.kind {
+            sent += 1;
+            if let Some(ts_recv) = ts_recv {
+                latency.observe(time.0 - ts_recv.0);
+            }
+        }
+    }
+    metrics.sent.inc_by(sent);
+    metrics.latency.add(latency);
+}
+
 /// What is to be written at a time.
 #[derive(Default)]
 struct Pages {
     load: Load,
     bytes: Vec<u8>,
-    /// Whether a client that has nothing to do with pings has heard of us since the last one.
-    heard: bool,
 }
 
 impl Pages {
@@ -169,7 +168,8 @@ impl Pages {
 
     fn put_ping(&mut self) {
         self.put(&frame::ping());
-        if !std::mem::take(&mut self.heard) {
+        // Some have nothing to do with pings.
+        if !std::mem::take(&mut self.load.heard) {
             self.put(&frame::text(&Answer::Heartbeat { ts: now().0 }.to_json()));
         }
     }
@@ -177,7 +177,7 @@ impl Pages {
     fn put_items(&mut self) {
         for item in &self.load.items {
             self.bytes.extend_from_slice(&item.frame);
-            self.heard = true;
+            self.load.heard = true;
         }
     }
 }

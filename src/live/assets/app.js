@@ -8,11 +8,16 @@ import { Socket } from "./socket.js";
 import { SymbolView } from "./symbol.js";
 import { Table } from "./table.js";
 
-/** At most four times a second: nobody reads faster. */
+/** How often it is painted at most: nobody reads faster. */
 const PAINT_EVERY_MS = 250;
+/** How often the table is while no cross begins to pay, so that one that does need seldom wait. */
+const PAINT_TABLE_EVERY_MS = 500;
+/** What the server tells at once has come by then. */
+const SETTLES_MS = 5;
+const TICK_MS = 10;
 const LISTS_EVERY_MS = 60_000;
 const LAG_SHOWN_MS = 10_000;
-// As they come: the server looks every 125 ms, and to hold them back would only make them older.
+// As they come: the server holds them back itself, but for those that begin to pay.
 const BEST = { channel: "screener" };
 
 const find = (it) => document.querySelector(it);
@@ -33,7 +38,10 @@ let wasLost = false;
 
 const socket = new Socket(
   {
-    best: (it) => screener.take(it),
+    best: (it) => {
+      begins = screener.take(it) || begins;
+      if (begins) paintIfDue();
+    },
     quote: (it) => symbol.onQuote(it),
     spread: (it) => symbol.onSpread(it),
     error: (it) => (trouble = `server: ${it.detail}`),
@@ -94,15 +102,30 @@ function decodeName(it) {
   }
 }
 
+/** Whether a cross has begun to pay that is not shown yet. */
+let begins = false;
+let paintedAt = -Infinity;
+let isAsked = false;
+
+/** Paints, if it is time to: soon, once for all that has just come. */
+function paintIfDue() {
+  const canWait = !begins && find("#symbol").hidden;
+  const due = paintedAt + (canWait ? PAINT_TABLE_EVERY_MS : PAINT_EVERY_MS);
+  if (isAsked || performance.now() < due) return;
+  isAsked = true;
+  setTimeout(paint, SETTLES_MS);
+}
+
 function paint() {
   const now = performance.now();
-  if (!document.hidden) {
-    if (find("#symbol").hidden) put(count, `${table.update()} of ${screener.total}`);
-    else symbol.update();
-    const lagging = now - missedAt < LAG_SHOWN_MS ? `the page lags: ${missed} messages missed` : "";
-    put(lag, lagging || trouble);
-  }
-  setTimeout(() => requestAnimationFrame(paint), PAINT_EVERY_MS);
+  isAsked = false;
+  paintedAt = now;
+  if (document.hidden) return;
+  if (find("#symbol").hidden) put(count, `${table.update(begins)} of ${screener.total}`);
+  else symbol.update();
+  begins = false;
+  const lagging = now - missedAt < LAG_SHOWN_MS ? `the page lags: ${missed} messages missed` : "";
+  put(lag, lagging || trouble);
 }
 
 addEventListener("hashchange", route);
@@ -140,4 +163,4 @@ find("#theme").addEventListener("click", () => {
 list();
 setInterval(list, LISTS_EVERY_MS);
 route();
-paint();
+setInterval(paintIfDue, TICK_MS);

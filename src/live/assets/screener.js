@@ -16,11 +16,13 @@ export class Screener {
     this.#row(symbol, market).exchanges.add(exchange);
   }
 
-  /** Takes in a message of the channel. */
+  /** Takes in a message of the channel; says whether it begins to pay. */
   take(best) {
     const row = this.#row(best.symbol, best.market);
+    const paid = 0 < row.best?.net_bps;
     row.best = best;
     row.at = performance.now();
+    return !paid && 0 < best.net_bps;
   }
 
   get(key) {

@@ -4,7 +4,7 @@ import { COLUMNS } from "./screener.js";
 import * as format from "./format.js";
 import { element, put } from "./format.js";
 
-/** Rows move at most so often, or nobody could point at one; their numbers change more often. */
+/** How often rows move by themselves, or nobody could point at one; their numbers change more often. */
 const SORT_EVERY_MS = 1_000;
 const SPARE_ROWS = 4;
 
@@ -45,10 +45,10 @@ export class Table {
     this.update();
   }
 
-  /** Shows what is new; returns how many rows there are. */
-  update() {
+  /** Shows what is new, in its place if `isUrgent`; returns how many rows there are. */
+  update(isUrgent = false) {
     const now = performance.now();
-    if (SORT_EVERY_MS <= now - this.#sorted) {
+    if (isUrgent || SORT_EVERY_MS <= now - this.#sorted) {
       this.#rows = this.screener.view(this.filter(), this.#order, now);
       this.#sorted = now;
     }
