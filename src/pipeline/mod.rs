@@ -11,6 +11,7 @@ mod error;
 mod live;
 mod notify;
 mod orders;
+mod priority;
 mod pulse;
 mod reload;
 mod replay;
@@ -30,6 +31,7 @@ use parking_lot::Mutex;
 use self::{
     drops::DropEpisodes,
     orders::Orders,
+    priority::Priority,
     reload::Applied,
     venue::{Clients, Collector},
     watch::watch,
@@ -60,8 +62,6 @@ use crate::{
 
 /// Records that wait to be written, of 200 bytes at most each: far more than an hour makes.
 const RECORDS_MAX: usize = 10_000;
-/// Three times less of a full processor than other threads; more would have it never catch up.
-const SEALER_NICE: i32 = 5;
 
 /// How long after a failure to recover what a crash has left it is tried again.
 const RECOVER_EVERY: Duration = Duration::from_mins(1);
@@ -180,13 +180,8 @@ fn run_all(
         let (records, to_record) = newest::<Record>(RECORDS_MAX);
         let all_written = &all_written;
         let sealer = Sealer::new(&dataset, &plan.storage, metrics);
-        let body = move || {
-            // Of this thread, on Linux. It works off what others leave, and they lose what they come too
-            // late for; if it cannot be done, all are alike.
-            let _ = rustix::process::setpriority_process(None, SEALER_NICE);
-            store::run_sealer(sealer, all_written, feed::now)
-        };
-        let sealer = whole.spawn(scope, "sealer".to_owned(), body);
+        let body = move || store::run_sealer(sealer, all_written, feed::now);
+        let sealer = whole.spawn(scope, "sealer".to_owned(), Priority::Sealer.of(body));
         let body = || recover(&dataset, &plan.storage, metrics, stop);
         let recovery = whole.spawn(scope, "recovery".to_owned(), body);
         let writer = RecordWriter::new(&dataset, &plan.storage, &whole.registry, metrics);
@@ -200,7 +195,7 @@ fn run_all(
             let writer = Writer::new(&dataset, n, &plan.storage, &whole.registry, metrics)
                 .declaring(move |gap| ledger.declare(gap));
             let (whole, write, queue) = (&whole, &write, &counters[n]);
-            let body = move || write(events, writer, queue);
+            let body = Priority::Consumer.of(move || write(events, writer, queue));
             writers.extend(whole.spawn(scope, format!("writer-{n}"), body));
         }
         let (mut taps, crosses) = live::start(scope, &whole, plan, door, engine.as_ref());

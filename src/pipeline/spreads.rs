@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::whole::Whole;
+use super::{priority::Priority, whole::Whole};
 use crate::{
     channel::{Sender, fair},
     config::Plan,
@@ -54,7 +54,7 @@ pub(super) fn start<'s>(
     let counters = metrics.clone();
     let records = Outlet { queue: records, metrics: whole.metrics.queue("ledger") };
     let reorder = plan.spreads.as_ref().map(|it| it.reorder).unwrap_or_default();
-    whole.spawn(scope, "spreads".to_owned(), move || {
+    let body = move || {
         let ends = Ends {
             events: &events,
             queue: &counters,
@@ -68,7 +68,8 @@ pub(super) fn start<'s>(
         } else {
             spreads::run(&ends, engine, reorder, |_| feed::now());
         }
-    });
+    };
+    whole.spawn(scope, "spreads".to_owned(), Priority::Consumer.of(body));
     Tap {
         lane: Lane { queue, metrics },
         channels: &[Channel::Quotes],
